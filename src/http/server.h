@@ -33,8 +33,9 @@ class Server {
   // Stops accepting, lets running handlers finish within `grace`, then closes what is left.
   task<void> stop(Duration grace);
 
+  struct State;  // Known to server.cc alone.
+
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 

@@ -1,0 +1,172 @@
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/run.h"
+#include "http/client.h"
+#include "http/server.h"
+
+namespace slipway::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+task<void> count_down(BodyWriter& writer) {
+  for (int i = 3; i > 0; --i) {
+    const auto written = co_await writer.write(std::to_string(i));
+    if (!written) co_return;
+  }
+}
+
+// What the tests ask: each path shows one thing.
+task<Response> answer(Request& request) {
+  if (request.path() == "/throw") throw std::runtime_error("broken");
+  if (request.path() == "/size") {
+    std::size_t size = 0;
+    for (;;) {
+      auto piece = co_await request.body->read_some();
+      if (!piece) co_return text_response(400, piece.error().code);
+      if (piece->empty()) break;
+      size += piece->size();
+    }
+    co_return text_response(200, std::to_string(size));
+  }
+  if (request.path() == "/echo") {
+    auto body = co_await read_all(*request.body, 1000);
+    co_return body ? text_response(200, *body) : text_response(413, body.error().code);
+  }
+  if (request.path() == "/stream") {
+    Response response;
+    response.stream = count_down;
+    co_return response;
+  }
+  if (request.path() == "/file") {
+    Response response;
+    response.file = FileBody{.path = request.query_value("path").value_or(""), .offset = 1, .size = 3};
+    co_return response;
+  }
+  if (request.path() == "/late") co_await pause(50ms);
+  co_return text_response(200, request.method + " " + request.path() + "?" + std::string(request.raw_query()));
+}
+
+class HttpTest : public testing::Test {
+ protected:
+  asio::io_context io{1};
+  Server server{io.get_executor(), ServerOptions{}, answer};
+  void SetUp() override { ASSERT_TRUE(server.listen()); }
+  ClientOptions to_server() { return {.endpoint = "http://127.0.0.1:" + std::to_string(server.port())}; }
+  ClientResponse get(std::string target, std::string method = "GET", std::string body = {}) {
+    auto response = run(fetch(to_server(), {.method = std::move(method), .target = std::move(target), .headers = {}, .body = std::move(body)}), io);
+    return response ? *response : ClientResponse{.status = -1, .headers = {}, .body = response.error().message};
+  }
+  // Sends raw bytes and returns everything that comes back until the server closes.
+  std::string raw(std::string bytes) {
+    return run(exchange_raw(server.port(), std::move(bytes)), io);
+  }
+  static task<std::string> exchange_raw(std::uint16_t port, std::string bytes) {
+    asio::ip::tcp::socket socket(co_await asio::this_coro::executor);
+    const asio::ip::tcp::endpoint there(asio::ip::make_address("127.0.0.1"), port);
+    co_await socket.async_connect(there, asio::use_awaitable);
+    co_await asio::async_write(socket, asio::buffer(bytes), asio::use_awaitable);
+    std::string all;
+    std::string piece(4096, '\0');
+    for (;;) {
+      boost::system::error_code error;
+      const auto got = co_await socket.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
+      all.append(piece, 0, got);
+      if (error) co_return all;
+    }
+  }
+};
+
+TEST_F(HttpTest, AnswersAndDecodesTheTarget) {
+  EXPECT_EQ(get("/a%2Fb?x=1").body, "GET /a/b?x=1");
+  EXPECT_EQ(get("/x", "POST", "ignored body").body, "POST /x?");
+}
+
+TEST_F(HttpTest, AThrowingHandlerIs500AndTheConnectionServesOn) {
+  EXPECT_EQ(get("/throw").status, 500);
+  EXPECT_EQ(get("/after").status, 200);
+}
+
+TEST_F(HttpTest, BodiesAreBoundedWhereTheHandlerSaysSo) {
+  EXPECT_EQ(get("/echo", "POST", "hello").body, "hello");
+  EXPECT_EQ(get("/echo", "POST", std::string(1001, 'x')).status, 413);
+}
+
+TEST_F(HttpTest, StreamsALargeBodyIn) { EXPECT_EQ(get("/size", "POST", std::string(20'000'000, 'x')).body, "20000000"); }
+
+TEST_F(HttpTest, ChunksOutAndIn) {
+  EXPECT_EQ(get("/stream").body, "321");
+  const auto answer = raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: r\r\n\r\n");
+  EXPECT_NE(answer.find("abcde"), std::string::npos);
+}
+
+TEST_F(HttpTest, SendsPartOfAFile) {
+  const auto path = std::filesystem::temp_directory_path() / "slipway-http-test";
+  std::ofstream(path) << "abcdef";
+  EXPECT_EQ(get("/file?path=" + path.string()).body, "bcd");
+  EXPECT_EQ(get("/file?path=" + path.string(), "HEAD").headers.get("Content-Length"), "3");
+  std::filesystem::remove(path);
+}
+
+TEST_F(HttpTest, PipelinedRequestsAreAnsweredInOrder) {
+  const auto answer = raw("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto first = answer.find("GET /1");
+  const auto second = answer.find("GET /2");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_LT(first, second);
+}
+
+TEST_F(HttpTest, GarbageIsRefusedAndClosed) {
+  EXPECT_TRUE(raw("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(raw("GET / HTTP/1.1\r\nX: " + std::string(70'000, 'y') + "\r\n\r\n").starts_with("HTTP/1.1 431"));
+  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").find("IncompleteBody") != std::string::npos);
+  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+TEST_F(HttpTest, SaysContinueBeforeABodyIsRead) {
+  const auto answer = raw("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("200 OK"), std::string::npos);
+}
+
+task<std::string> two_on_one(Client& client) {
+  const ClientRequest request{.target = "/x"};
+  auto first = co_await client.send(request);
+  auto second = co_await client.send(request);
+  co_return first->body + second->body;
+}
+
+TEST_F(HttpTest, AClientKeepsItsConnection) {
+  Client client(io.get_executor(), to_server());
+  EXPECT_EQ(run(two_on_one(client), io), "GET /x?GET /x?");
+}
+
+TEST_F(HttpTest, NobodyThereIsAnError) {
+  const auto response = run(fetch({.endpoint = "http://127.0.0.1:1"}, {}), io);
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().code, "ConnectFailed");
+}
+
+TEST_F(HttpTest, ALateAnswerIsATimeOut) {
+  auto options = to_server();
+  options.read_timeout = 5ms;
+  const auto response = run(fetch(options, {.target = "/late"}), io);
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().fault, Fault::timed_out);
+}
+
+TEST_F(HttpTest, APortInUseIsNamed) {
+  Server second(io.get_executor(), ServerOptions{.port = server.port()}, answer);
+  const auto listening = second.listen();
+  ASSERT_FALSE(listening);
+  EXPECT_EQ(listening.error().code, "SLW-102");
+  EXPECT_NE(listening.error().message.find(std::to_string(server.port())), std::string::npos);
+}
+
+}  // namespace
+}  // namespace slipway::http

@@ -1,0 +1,162 @@
+#include <gtest/gtest.h>
+
+#include "base/run.h"
+#include "wire/door.h"
+#include "wire/query.h"
+
+namespace slipway::wire {
+namespace {
+
+std::string message_of(const Shape& shape, const char* input) {
+  const auto checked = check(shape, parse_json(input)->as_object());
+  return checked ? json::serialize(checked->input) : checked.error().code + ": " + checked.error().message;
+}
+
+const Shape kRule = structure({required("Name", text(1, 4, "[a-z]+")), optional("State", one_of({"ENABLED", "DISABLED"})),
+                               optional("Targets", list(structure({required("Id", text(1, 64))}), 1, 2)),
+                               refused("RoleArn", text(), "roles of rules are not supported yet"), warned("Tags", list(document()), "not stored"),
+                               refused("Scheme", text(), "only one", "internal"), optional("Count", integer(0, 9))});
+
+TEST(Shape, SaysWhatAwsSays) {
+  EXPECT_EQ(message_of(kRule, "{}"), "ValidationException: 1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null");
+  EXPECT_EQ(message_of(kRule, R"({"Name":"abcde"})"),
+            "ValidationException: 1 validation error detected: Value 'abcde' at 'name' failed to satisfy constraint: Member must have length less than or equal to 4");
+  EXPECT_EQ(message_of(kRule, R"({"Name":"a","State":"ON"})"),
+            "ValidationException: 1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED]");
+  EXPECT_EQ(message_of(kRule, R"({"Name":"a","Targets":[{"Id":"x"},{"Id":""}]})"),
+            "ValidationException: 1 validation error detected: Value '' at 'targets.2.member.id' failed to satisfy constraint: Member must have length greater than or equal to 1");
+}
+
+TEST(Shape, GathersEveryFault) {
+  EXPECT_TRUE(message_of(kRule, R"({"Name":"A1234","Count":10})").starts_with("ValidationException: 3 validation errors detected: "));
+}
+
+TEST(Shape, AWrongTypeIsASerializationFault) {
+  EXPECT_TRUE(message_of(kRule, R"({"Name":1})").starts_with("SerializationException"));
+  EXPECT_TRUE(message_of(kRule, R"({"Name":"a","Targets":{}})").starts_with("SerializationException"));
+}
+
+TEST(Shape, RefusesWhatWeDoNotActOnUnlessItAsksForNothing) {
+  EXPECT_NE(message_of(kRule, R"({"Name":"a","RoleArn":"arn"})").find("RoleArn is not supported here: roles of rules"), std::string::npos);
+  EXPECT_EQ(message_of(kRule, R"({"Name":"a","RoleArn":""})"), R"({"Name":"a","RoleArn":""})");
+  EXPECT_EQ(message_of(kRule, R"({"Name":"a","Scheme":"internal"})"), R"({"Name":"a","Scheme":"internal"})");
+}
+
+TEST(Shape, WarnsOfUnknownAndUnusedMembers) {
+  const auto checked = check(kRule, parse_json(R"({"Name":"a","Tags":[1],"Other":2})")->as_object());
+  ASSERT_TRUE(checked);
+  EXPECT_EQ(checked->warnings.size(), 2U);
+  EXPECT_FALSE(checked->input.contains("Other"));
+}
+
+TEST(Shape, TimesAndBlobsAreDecoded) {
+  const Shape shape = structure({optional("At", timestamp()), optional("Zip", blob())});
+  EXPECT_EQ(message_of(shape, R"({"At":1.5,"Zip":"aGk="})"), R"({"At":1500,"Zip":"hi"})");
+  EXPECT_EQ(message_of(shape, R"({"At":"1970-01-01T00:00:01Z"})"), R"({"At":1000})");
+}
+
+TEST(Query, GathersListsMapsAndStructures) {
+  const Shape shape = structure({optional("Tags", list(structure({optional("Key", text())}))), optional("Attribute", flattened(list(text()))),
+                                 optional("Attributes", map(text())), optional("Limit", integer()), optional("Deep", structure({optional("Code", text())}))});
+  const auto fields = parse_form("Action=X&Tags.member.2.Key=b&Tags.member.1.Key=a+b&Attribute.1=All&Attributes.entry.1.key=k&Attributes.entry.1.value=v&Limit=5&Deep.Code=200");
+  EXPECT_EQ(json::serialize(decode_fields(fields, shape)),
+            R"({"Tags":[{"Key":"a b"},{"Key":"b"}],"Attribute":["All"],"Attributes":{"k":"v"},"Limit":5,"Deep":{"Code":"200"}})");
+}
+
+TEST(Query, WritesXml) {
+  const json::object out = {{"Role", json::object{{"Name", "a<b"}, {"Tags", json::array{json::object{{"Key", "k"}}}}}}, {"*Message", json::array{json::object{{"Id", 1}}, json::object{{"Id", 2}}}}};
+  EXPECT_EQ(encode_xml(out), "<Role><Name>a&lt;b</Name><Tags><member><Key>k</Key></member></Tags></Role><Message><Id>1</Id></Message><Message><Id>2</Id></Message>");
+}
+
+// A service with one operation, in every protocol.
+task<Result<Answer>> greet(Call call) {
+  const std::string name = get_string(call.input, "Name");
+  if (name == "nobody") co_return fail(Fault::not_found, "NobodyException", "nobody is here");
+  Answer answer;
+  answer.output["Greeting"] = "hello " + name;
+  co_return answer;
+}
+
+Service greeter() {
+  Operation operation{.name = "Greet", .input = structure({required("Name", text(1, 10)), in_query(optional("Loud", boolean()), "loud")}), .handler = greet};
+  operation.input.members[0].where = Where::path;
+  operation.method = "POST";
+  operation.path = "/2015/people/{Name}/greet";
+  Service service;
+  service.name = "greeter";
+  service.protocols = {Protocol::json_1_1, Protocol::json_1_0, Protocol::query, Protocol::rest_json};
+  service.target_prefix = "Greeter_1";
+  service.xml_namespace = "http://greeter/";
+  service.version = "2015";
+  service.operations.push_back(std::move(operation));
+  return service;
+}
+
+struct Asked {
+  http::Request request;
+  std::string body;
+};
+
+http::Response ask(const Asked& asked, std::string_view scope = "greeter") {
+  static const Service service = greeter();
+  const Service* const all[] = {&service};
+  const auto found = route(all, asked.request, asked.body, scope);
+  if (!found) return http::text_response(404, "no route");
+  Call context;
+  context.request_id = "id-1";
+  return run(serve(*found, asked.request, asked.body, context, {}));
+}
+
+Asked json_call(std::string target, std::string body) {
+  Asked asked;
+  asked.request.method = "POST";
+  asked.request.target = "/";
+  asked.request.headers = {{"X-Amz-Target", std::move(target)}, {"Content-Type", "application/x-amz-json-1.1"}};
+  asked.body = std::move(body);
+  return asked;
+}
+
+TEST(Door, SpeaksAwsJson) {
+  EXPECT_EQ(ask(json_call("Greeter_1.Greet", R"({"Name":"Ann"})")).body, R"({"Greeting":"hello Ann"})");
+  const auto missing = ask(json_call("Greeter_1.Greet", R"({"Name":"nobody"})"));
+  EXPECT_EQ(missing.status, 400);
+  EXPECT_EQ(missing.body, R"({"__type":"NobodyException","message":"nobody is here"})");
+  EXPECT_EQ(missing.headers.get("x-amzn-RequestId"), "id-1");
+  EXPECT_EQ(ask(json_call("Greeter_1.Greet", "{")).headers.get("x-amzn-ErrorType"), "SerializationException");
+}
+
+TEST(Door, AnUnknownOperationIs400InEveryProtocol) {
+  EXPECT_EQ(ask(json_call("Greeter_1.Nothing", "{}")).status, 400);
+  Asked query;
+  query.request.method = "POST";
+  query.request.target = "/";
+  query.body = "Action=Nothing&Version=2015";
+  const auto answer = ask(query);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_NE(answer.body.find("<Code>InvalidAction</Code>"), std::string::npos);
+}
+
+TEST(Door, SpeaksQuery) {
+  Asked query;
+  query.request.method = "POST";
+  query.request.target = "/";
+  query.request.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}};
+  query.body = "Action=Greet&Version=2015&Name=Ann";
+  EXPECT_EQ(ask(query).body, "<GreetResponse xmlns=\"http://greeter/\"><GreetResult><Greeting>hello Ann</Greeting></GreetResult>"
+                             "<ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GreetResponse>\n");
+  EXPECT_EQ(ask(query, "").status, 200);  // Unsigned: version and action tell.
+}
+
+TEST(Door, SpeaksRestJson) {
+  Asked rest;
+  rest.request.method = "POST";
+  rest.request.target = "/2015/people/A%2Fn/greet?loud=true";
+  EXPECT_EQ(ask(rest).body, R"({"Greeting":"hello A/n"})");
+  rest.request.target = "/2015/people/nobody/greet";
+  const auto missing = ask(rest);
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.headers.get("x-amzn-ErrorType"), "NobodyException");
+}
+
+}  // namespace
+}  // namespace slipway::wire
