@@ -5,6 +5,8 @@ target_include_directories(slipway_settings INTERFACE "${PROJECT_SOURCE_DIR}/src
 target_compile_options(slipway_settings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   # Debian's headers live in /usr/include; a designated initializer may leave the defaults alone.
+  # libstdc++ 12 uses what clang 19 calls deprecated.
+  -Wno-deprecated-declarations
   -Wno-missing-field-initializers -Wno-missing-designated-field-initializers)
 # Asio and Beast are compiled once (src/http/asio.cc), so every unit must agree on it.
 target_compile_definitions(slipway_settings INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)

@@ -1,0 +1,65 @@
+// What ecs asks of the rest of the region.  region/doors answers.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "database/database.h"
+#include "host/containers.h"
+
+namespace slipway::ecs {
+
+struct ResolvedImage {
+  std::string reference;  // What the engine pulls: "localhost:4566/repo@sha256:…", or its own image's name.
+  std::string digest;     // "sha256:…"; empty when the image is not of a registry that we know.
+  std::optional<host::RegistryLogin> login;
+};
+
+class Images {
+ public:
+  virtual ~Images() = default;
+  // What a reference means now.  An error's message becomes "CannotPullContainerError: …".
+  virtual task<Result<ResolvedImage>> resolve(std::string image) = 0;
+};
+
+struct TargetStatus {
+  enum class State { initial, healthy, unhealthy, draining };
+  std::string id;  // The task's id.
+  State state = State::initial;
+  bool in_traffic = false;
+  std::string description;  // "Health checks failed with these codes: [500]"
+};
+
+class TargetGroups {
+ public:
+  virtual ~TargetGroups() = default;
+  virtual Result<void> check(const std::string& arn) = 0;  // Fails when there is no such group.
+  // Both are idempotent.  A target that has drained disappears from targets().
+  virtual task<Result<void>> register_target(std::string arn, std::string id, std::string address, int port) = 0;
+  virtual task<Result<void>> deregister_target(std::string arn, std::string id) = 0;
+  virtual std::vector<TargetStatus> targets(const std::string& arn) = 0;
+  virtual void on_change(std::function<void()> news) = 0;  // Called on the loop whenever a target's status changed.
+};
+
+struct LogEntry {
+  Instant at{};
+  std::string message;
+};
+
+class Logs {
+ public:
+  virtual ~Logs() = default;
+  virtual void append(std::string group, std::string stream, LogEntry entry) = 0;
+};
+
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void publish(database::Transaction& tx, Event event) = 0;
+};
+
+}  // namespace slipway::ecs

@@ -1,0 +1,231 @@
+#include "ecs/record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace slipway::ecs {
+namespace {
+
+json::object to_json(const Deployment& d) {
+  json::object images;
+  for (const auto& [name, image] : d.images) images[name] = image;
+  return {{"id", d.id}, {"taskDefinition", d.task_definition}, {"rollout", static_cast<int>(d.rollout)}, {"reason", d.reason},
+          {"failedTasks", d.failed_tasks}, {"wasCompleted", d.was_completed}, {"steady", d.steady}, {"createdAt", d.created_at.ms()},
+          {"updatedAt", d.updated_at.ms()}, {"startAfter", d.start_after.ms()}, {"images", images}};
+}
+
+Deployment deployment_from(const json::object& o) {
+  Deployment d{.id = get_string(o, "id"), .task_definition = get_string(o, "taskDefinition"), .rollout = static_cast<Rollout>(get_int(o, "rollout")),
+               .reason = get_string(o, "reason"), .failed_tasks = static_cast<int>(get_int(o, "failedTasks")), .was_completed = get_bool(o, "wasCompleted"),
+               .steady = get_bool(o, "steady"), .created_at = instant_ms(get_int(o, "createdAt")), .updated_at = instant_ms(get_int(o, "updatedAt")),
+               .start_after = instant_ms(get_int(o, "startAfter"))};
+  for (const auto& entry : get_object(o, "images")) d.images[std::string(entry.key())] = std::string(view(entry.value().as_string()));
+  return d;
+}
+
+json::object to_json(const TaskContainer& c) {
+  return {{"name", c.name}, {"image", c.image}, {"pinned", c.pinned}, {"digest", c.digest}, {"runtimeId", c.runtime_id}, {"logCursor", c.log_cursor},
+          {"reason", c.reason}, {"exitCode", c.exit_code}, {"essential", c.essential}};
+}
+
+TaskContainer container_from(const json::object& o) {
+  return {.name = get_string(o, "name"), .image = get_string(o, "image"), .pinned = get_string(o, "pinned"), .digest = get_string(o, "digest"),
+          .runtime_id = get_string(o, "runtimeId"), .log_cursor = get_string(o, "logCursor"), .reason = get_string(o, "reason"),
+          .exit_code = static_cast<int>(get_int(o, "exitCode", -1)), .essential = get_bool(o, "essential", true)};
+}
+
+void put_time(json::object& out, const char* name, Instant at, Times times) {
+  if (at == Instant{}) return;
+  if (times == Times::seconds) {
+    out[name] = epoch_seconds(at);
+  } else {
+    out[name] = iso_millis(at);
+  }
+}
+
+json::array describe_tags(const json::object& tags) {
+  json::array out;
+  for (const auto& entry : tags) out.push_back({{"key", entry.key()}, {"value", entry.value()}});
+  return out;
+}
+
+json::object describe(const TaskContainer& container, const TaskRecord& task, const Place& place) {
+  json::object out = {{"containerArn", place.arn("ecs", "container/" + task.cluster + "/" + task.id + "/" + container.name)},
+                      {"taskArn", task.arn(place)},
+                      {"name", container.name},
+                      {"image", container.image},
+                      {"lastStatus", status_text(container.exit_code >= 0 ? Stage::stopped : task.stage)},
+                      {"networkBindings", json::array{}},
+                      {"networkInterfaces", json::array{}},
+                      {"healthStatus", task.container_health}};
+  if (!task.address.empty()) out["networkInterfaces"] = json::array{json::object{{"privateIpv4Address", task.address}}};
+  if (!container.digest.empty()) out["imageDigest"] = container.digest;
+  if (!container.runtime_id.empty()) out["runtimeId"] = container.runtime_id;
+  if (container.exit_code >= 0) out["exitCode"] = container.exit_code;
+  if (!container.reason.empty()) out["reason"] = container.reason;
+  return out;
+}
+
+}  // namespace
+
+const char* status_text(Stage stage) {
+  switch (stage) {
+    case Stage::pending: return "PENDING";
+    case Stage::running: return "RUNNING";
+    case Stage::deactivating: return "DEACTIVATING";
+    case Stage::stopping: return "STOPPING";
+    case Stage::stopped: return "STOPPED";
+  }
+  return "";
+}
+
+const char* rollout_text(Rollout rollout) {
+  return rollout == Rollout::completed ? "COMPLETED" : rollout == Rollout::failed ? "FAILED" : "IN_PROGRESS";
+}
+
+json::object to_json(const ServiceRecord& r) {
+  json::array deployments;
+  for (const Deployment& d : r.state.deployments) deployments.push_back(to_json(d));
+  return {{"cluster", r.cluster}, {"name", r.name}, {"status", r.status}, {"desired", r.state.desired}, {"minimum", r.state.minimum_healthy_percent},
+          {"maximum", r.state.maximum_percent}, {"breaker", r.state.breaker}, {"rollback", r.state.rollback}, {"grace", r.state.grace.count()},
+          {"deployments", deployments}, {"loadBalancers", r.load_balancers}, {"echo", r.echo}, {"tags", r.tags}, {"createdAt", r.created_at.ms()}};
+}
+
+ServiceRecord service_from(const json::object& o) {
+  ServiceRecord r;
+  r.cluster = get_string(o, "cluster");
+  r.name = get_string(o, "name");
+  r.status = get_string(o, "status");
+  r.state.desired = static_cast<int>(get_int(o, "desired"));
+  r.state.minimum_healthy_percent = static_cast<int>(get_int(o, "minimum"));
+  r.state.maximum_percent = static_cast<int>(get_int(o, "maximum"));
+  r.state.breaker = get_bool(o, "breaker");
+  r.state.rollback = get_bool(o, "rollback");
+  r.state.grace = Duration{get_int(o, "grace")};
+  for (const json::value& d : get_array(o, "deployments")) r.state.deployments.push_back(deployment_from(d.as_object()));
+  r.load_balancers = get_array(o, "loadBalancers");
+  r.echo = get_object(o, "echo");
+  r.tags = get_object(o, "tags");
+  r.created_at = instant_ms(get_int(o, "createdAt"));
+  return r;
+}
+
+json::object to_json(const TaskRecord& t) {
+  json::array containers;
+  for (const TaskContainer& c : t.containers) containers.push_back(to_json(c));
+  return {{"id", t.id}, {"cluster", t.cluster}, {"service", t.service}, {"deployment", t.deployment}, {"taskDefinition", t.task_definition},
+          {"startedBy", t.started_by}, {"stage", static_cast<int>(t.stage)}, {"address", t.address}, {"stopReason", t.stop_reason}, {"stopCode", t.stop_code},
+          {"stopWanted", t.stop_wanted}, {"counted", t.counted}, {"wasHealthy", t.was_healthy}, {"wasInTraffic", t.was_in_traffic},
+          {"containerHealth", t.container_health}, {"createdAt", t.created_at.ms()}, {"startedAt", t.started_at.ms()}, {"stoppingAt", t.stopping_at.ms()},
+          {"stoppedAt", t.stopped_at.ms()}, {"version", t.version}, {"overrides", t.overrides}, {"tags", t.tags}, {"containers", containers}};
+}
+
+TaskRecord task_from(const json::object& o) {
+  TaskRecord t;
+  t.id = get_string(o, "id");
+  t.cluster = get_string(o, "cluster");
+  t.service = get_string(o, "service");
+  t.deployment = get_string(o, "deployment");
+  t.task_definition = get_string(o, "taskDefinition");
+  t.started_by = get_string(o, "startedBy");
+  t.stage = static_cast<Stage>(get_int(o, "stage"));
+  t.address = get_string(o, "address");
+  t.stop_reason = get_string(o, "stopReason");
+  t.stop_code = get_string(o, "stopCode");
+  t.stop_wanted = get_bool(o, "stopWanted");
+  t.counted = get_bool(o, "counted");
+  t.was_healthy = get_bool(o, "wasHealthy");
+  t.was_in_traffic = get_bool(o, "wasInTraffic");
+  t.container_health = get_string(o, "containerHealth", "UNKNOWN");
+  t.created_at = instant_ms(get_int(o, "createdAt"));
+  t.started_at = instant_ms(get_int(o, "startedAt"));
+  t.stopping_at = instant_ms(get_int(o, "stoppingAt"));
+  t.stopped_at = instant_ms(get_int(o, "stoppedAt"));
+  t.version = get_int(o, "version", 1);
+  t.overrides = get_object(o, "overrides");
+  t.tags = get_object(o, "tags");
+  for (const json::value& c : get_array(o, "containers")) t.containers.push_back(container_from(c.as_object()));
+  return t;
+}
+
+json::object describe(const TaskRecord& t, const Place& place, const json::object& definition, Times times) {
+  json::array containers;
+  for (const TaskContainer& c : t.containers) containers.push_back(describe(c, t, place));
+  json::object out = {{"taskArn", t.arn(place)},
+                      {"clusterArn", place.arn("ecs", "cluster/" + t.cluster)},
+                      {"taskDefinitionArn", t.task_definition},
+                      {"containers", containers},
+                      {"desiredStatus", t.stop_wanted || t.stage >= Stage::deactivating ? "STOPPED" : "RUNNING"},
+                      {"lastStatus", status_text(t.stage)},
+                      {"group", t.group(get_string(definition, "family"))},
+                      {"launchType", "FARGATE"},
+                      {"connectivity", "CONNECTED"},
+                      {"healthStatus", t.container_health},
+                      {"attachments", json::array{}},
+                      {"overrides", t.overrides},
+                      {"tags", describe_tags(t.tags)},
+                      {"version", t.version}};
+  if (has(definition, "cpu")) out["cpu"] = definition.at("cpu");
+  if (has(definition, "memory")) out["memory"] = definition.at("memory");
+  if (!t.started_by.empty()) out["startedBy"] = t.started_by;
+  if (!t.stop_reason.empty()) out["stoppedReason"] = t.stop_reason;
+  if (!t.stop_code.empty()) out["stopCode"] = t.stop_code;
+  put_time(out, "createdAt", t.created_at, times);
+  put_time(out, "startedAt", t.started_at, times);
+  put_time(out, "stoppingAt", t.stopping_at, times);
+  put_time(out, "stoppedAt", t.stopped_at, times);
+  return out;
+}
+
+json::object describe(const ServiceRecord& s, const std::vector<TaskRecord>& tasks, const Place& place) {
+  const auto count = [&](const std::string& deployment, Stage stage) {
+    return std::ranges::count_if(tasks, [&](const TaskRecord& t) {
+      return t.stage == stage && !t.stop_wanted && (deployment.empty() || t.deployment == deployment);
+    });
+  };
+  json::array deployments;
+  for (const Deployment& d : s.state.deployments) {
+    const bool primary = deployments.empty();
+    json::object out = s.echo;
+    for (const char* member : {"deploymentConfiguration", "schedulingStrategy", "enableECSManagedTags", "propagateTags", "enableExecuteCommand",
+                               "deploymentController", "availabilityZoneRebalancing", "healthCheckGracePeriodSeconds"})
+      out.erase(member);
+    out["id"] = d.id;
+    out["status"] = primary ? "PRIMARY" : "ACTIVE";
+    out["taskDefinition"] = d.task_definition;
+    out["desiredCount"] = primary ? s.state.desired : count(d.id, Stage::running) + count(d.id, Stage::pending);
+    out["pendingCount"] = count(d.id, Stage::pending);
+    out["runningCount"] = count(d.id, Stage::running);
+    out["failedTasks"] = d.failed_tasks;
+    out["createdAt"] = epoch_seconds(d.created_at);
+    out["updatedAt"] = epoch_seconds(d.updated_at);
+    out["rolloutState"] = rollout_text(d.rollout);
+    out["rolloutStateReason"] = d.reason;
+    deployments.push_back(out);
+  }
+  json::object out = s.echo;
+  out["serviceArn"] = s.arn(place);
+  out["serviceName"] = s.name;
+  out["clusterArn"] = place.arn("ecs", "cluster/" + s.cluster);
+  out["loadBalancers"] = s.load_balancers;
+  out["serviceRegistries"] = json::array{};
+  out["status"] = s.status;
+  out["desiredCount"] = s.state.desired;
+  out["runningCount"] = count("", Stage::running);
+  out["pendingCount"] = count("", Stage::pending);
+  out["taskDefinition"] = s.state.deployments.empty() ? "" : s.state.deployments.front().task_definition;
+  out["deploymentConfiguration"] = json::object{
+      {"deploymentCircuitBreaker", json::object{{"enable", s.state.breaker}, {"rollback", s.state.rollback}}},
+      {"maximumPercent", s.state.maximum_percent},
+      {"minimumHealthyPercent", s.state.minimum_healthy_percent}};
+  out["healthCheckGracePeriodSeconds"] = s.state.grace.count() / 1000;
+  out["deployments"] = deployments;
+  out["createdAt"] = epoch_seconds(s.created_at);
+  out["placementConstraints"] = json::array{};
+  out["placementStrategy"] = json::array{};
+  out["tags"] = describe_tags(s.tags);
+  return out;
+}
+
+}  // namespace slipway::ecs

@@ -1,0 +1,80 @@
+// Records: clusters, services and tasks as the tables keep them, and as AWS shows them.  Pure: values and JSON.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Types.html
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/arn.h"
+#include "base/json.h"
+#include "ecs/rollout.h"
+
+namespace slipway::ecs {
+
+struct ServiceRecord {
+  std::string cluster;  // Names, not ARNs.
+  std::string name;
+  std::string status = "ACTIVE";  // ACTIVE, DRAINING, INACTIVE
+  ServiceState state;
+  json::array load_balancers;  // As CreateService took them.
+  json::object echo;           // Members that are answered as they were given: launchType, networkConfiguration, …
+  json::object tags;           // Key -> value.
+  Instant created_at{};
+  std::string arn(const Place& place) const { return place.arn("ecs", "service/" + cluster + "/" + name); }
+  std::string subject() const { return cluster + "/" + name; }
+};
+
+struct TaskContainer {
+  std::string name;
+  std::string image;    // As the task definition has it.
+  std::string pinned;   // As it was resolved: "localhost:4566/repo@sha256:…".
+  std::string digest;
+  std::string runtime_id;
+  std::string log_cursor;
+  std::string reason;
+  int exit_code = -1;   // -1: none yet.
+  bool essential = true;
+};
+
+struct TaskRecord {
+  std::string id;  // 32 hexadecimal digits.
+  std::string cluster;
+  std::string service;     // Empty: started by RunTask.
+  std::string deployment;  // "ecs-svc/…"; empty without a service.
+  std::string task_definition;
+  std::string started_by;
+  Stage stage = Stage::pending;
+  std::string address;
+  std::string stop_reason;  // stoppedReason
+  std::string stop_code;
+  bool stop_wanted = false;
+  bool counted = false;
+  bool was_healthy = false;
+  bool was_in_traffic = false;
+  std::string container_health = "UNKNOWN";  // HEALTHY, UNHEALTHY, UNKNOWN
+  Instant created_at{};
+  Instant started_at{};
+  Instant stopping_at{};
+  Instant stopped_at{};
+  long long version = 1;
+  json::object overrides;
+  json::object tags;
+  std::vector<TaskContainer> containers;
+  std::string arn(const Place& place) const { return place.arn("ecs", "task/" + cluster + "/" + id); }
+  std::string group(const std::string& family) const { return service.empty() ? "family:" + family : "service:" + service; }
+};
+
+json::object to_json(const ServiceRecord& record);
+ServiceRecord service_from(const json::object& text);
+json::object to_json(const TaskRecord& record);
+TaskRecord task_from(const json::object& text);
+
+// The task as DescribeTasks and `ECS Task State Change` show it.  Timestamps are seconds in the one, ISO in the other.
+enum class Times { seconds, iso };
+json::object describe(const TaskRecord& task, const Place& place, const json::object& definition, Times times);
+// The service as DescribeServices shows it, without its events.
+json::object describe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, const Place& place);
+
+const char* status_text(Stage stage);    // "RUNNING", as lastStatus has it.
+const char* rollout_text(Rollout rollout);
+
+}  // namespace slipway::ecs

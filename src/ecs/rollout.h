@@ -1,0 +1,95 @@
+// The rollout of a service: which tasks to start and to stop next, and when a deployment is completed, failed or rolled back.
+// Pure: no clock, no I/O; `advance` gives the same plan for the same input.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/instant.h"
+
+namespace slipway::ecs {
+
+enum class Rollout { in_progress, completed, failed };
+
+// One revision of a service on its way in, in place, or on its way out.
+struct Deployment {
+  std::string id;               // "ecs-svc/1234567890123456789"
+  std::string task_definition;  // ARN
+  Rollout rollout = Rollout::in_progress;
+  std::string reason;           // "ECS deployment ecs-svc/… in progress."
+  int failed_tasks = 0;         // Failures in a row; a task that becomes healthy sets it back.
+  bool was_completed = false;   // It has been completed once: a target of rollbacks.
+  bool steady = false;          // Its steady state has been announced.
+  Instant created_at{};
+  Instant updated_at{};
+  Instant start_after{};        // No task is started before: repeated failures slow down.
+  // Container name -> image pinned by digest, as the first task resolved it.  Every task of the deployment uses these.
+  std::map<std::string, std::string> images;
+};
+
+// A service as the rollout sees it.  deployments[0] is PRIMARY, the others are ACTIVE: still there to be replaced.
+struct ServiceState {
+  int desired = 0;
+  int minimum_healthy_percent = 100;
+  int maximum_percent = 200;
+  bool breaker = false;
+  bool rollback = false;
+  Duration grace{};  // healthCheckGracePeriodSeconds: after a task's start, being unhealthy does not count.
+  std::vector<Deployment> deployments;
+};
+
+enum class Stage { pending, running, deactivating, stopping, stopped };
+enum class Health { starting, healthy, unhealthy };
+
+struct TaskSeen {
+  std::string id;
+  std::string deployment;
+  Stage stage = Stage::pending;
+  Health health = Health::starting;
+  bool in_traffic = false;     // The load balancer sends it requests; without one: healthy.
+  bool was_healthy = false;    // It has been healthy once.
+  bool stop_wanted = false;    // We stop it: its end is no failure.
+  bool counted = false;        // Its failure has been counted.
+  Instant started_at{};
+  Instant created_at{};
+};
+
+// What people and other systems hear of it.
+struct Note {
+  enum class Kind { started_tasks, stopped_tasks, replaced_unhealthy, completed, failed, rolling_back, steady, stuck };
+  Kind kind = Kind::steady;
+  std::string deployment;
+  std::vector<std::string> tasks;
+  std::string text;  // Filled where the kind alone does not say it: the reason of a failure.
+};
+
+struct StopTask {
+  std::string id;
+  std::string reason;  // stoppedReason, in ECS's words.
+};
+
+struct Plan {
+  ServiceState next;
+  std::vector<std::string> start;    // One task for each entry: the deployment that it belongs to.
+  std::vector<StopTask> stop;        // Out of traffic first, then drained, then signalled: the task's own life sees to that.
+  std::vector<std::string> counted;  // Tasks whose failure this plan has counted.
+  std::vector<Note> notes;
+  std::optional<Instant> wake_at;    // Look again then, even if nothing happens.
+};
+
+// The next steps.  `seen` holds every task of the service that is not long gone; a stopped one must be shown until its
+// failure was counted.
+Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now);
+
+// Tasks that must stay healthy and tasks that may exist: ceil and floor.
+int minimum_tasks(const ServiceState& state);
+int maximum_tasks(const ServiceState& state);
+// Failures in a row that fail a deployment: half of the desired count, at least 3, at most 200.
+int breaker_threshold(const ServiceState& state);
+
+// Puts a new deployment in front: those before are superseded and will be replaced.
+void supersede(ServiceState& state, Deployment newest);
+
+}  // namespace slipway::ecs
