@@ -165,6 +165,16 @@ TEST(Config, FindsTheFunctionBesideTheFile) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Config, LoadsTheExampleWithoutAWarning) {
+  const std::filesystem::path example =
+      std::filesystem::path(SLIPWAY_SOURCE_DIR) / "examples/where-car/slipway.yaml";
+  if (!std::filesystem::exists(example)) GTEST_SKIP() << "there is no example";
+  const auto config = load(example);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->warnings.empty());
+  EXPECT_EQ(config->services.at("rest-service").repository, "where-car-backend");
+}
+
 TEST(Config, WritesTheRoutesOfTheDeployer) {
   const auto config = parse(with_service("    tags: [latest, {semver: ^2}]\n"), "f");
   ASSERT_TRUE(config) << config.error().message;
