@@ -1,0 +1,112 @@
+// Queues: standard SQS queues.  A message that was sent is on disk, is given out at least once, and
+// stays until it is deleted or its retention period ends.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/arn.h"
+#include "base/json.h"
+#include "database/database.h"
+#include "host/clock.h"
+#include "sqs/message.h"
+
+namespace slipway::sqs {
+
+constexpr int kReceiveMax = 10;
+constexpr long long kInFlightMax =
+    120'000;  // Messages of a queue that are given out and not deleted.
+constexpr Duration kWaitLook =
+    std::chrono::seconds(1);  // A long poll looks again at least so often.
+
+struct Queue {
+  std::string name;
+  QueueAttributes attributes;
+  Instant created{};
+  Instant modified{};
+  long long number(const std::string& attribute) const;  // Of a numeric attribute.
+};
+
+struct Message {
+  std::string id;
+  std::string body;
+  MessageAttributes attributes;
+  std::string receipt;
+  Instant sent{};
+  Instant first_received{};
+  int receives = 0;
+};
+
+struct Counts {
+  long long visible = 0, in_flight = 0, delayed = 0;
+};
+
+database::Schema schema();
+
+class Queues {
+ public:
+  // `base_url`: "http://127.0.0.1:4566"; a queue's URL is <base_url>/<account>/<name>.
+  Queues(asio::any_io_executor executor, database::Database& db, host::Clock& clock,
+         host::Random& random, Place place, std::string base_url);
+
+  // For other rooms: type and value of each attribute.  Returns the message id.  Fails with
+  // Fault::not_found, "AWS.SimpleQueueService.NonExistentQueue".
+  task<Result<std::string>> send(
+      std::string queue_arn, std::string body,
+      std::map<std::string, std::pair<std::string, std::string>> attributes);
+  bool exists(const std::string& queue_arn) const;
+  std::string policy(const std::string& queue_arn) const;  // The Policy attribute; empty: none.
+
+  std::string url(const std::string& name) const {
+    return base_url_ + "/" + place_.account + "/" + name;
+  }
+  std::string arn(const std::string& name) const { return place_.arn("sqs", name); }
+  // The name in a queue's URL (any host) or nullopt.
+  std::optional<std::string> name_of(const std::string& url) const;
+
+  std::optional<Queue> find(const std::string& name) const;
+  std::vector<Queue> list(const std::string& prefix) const;
+  Counts counts(const std::string& name) const;
+  json::object tags(const std::string& name) const;
+
+  // Creates the queue; one that exists with the same attributes is answered as it is, else
+  // QueueNameExists.
+  task<Result<void>> create(std::string name, QueueAttributes attributes, json::object tags);
+  task<Result<void>> set_attributes(std::string name, QueueAttributes attributes);
+  task<Result<void>> put_tags(std::string name, json::object tags);
+  task<Result<void>> remove_tags(std::string name, std::vector<std::string> keys);
+  task<Result<void>> remove(std::string name);
+  task<Result<void>> purge(std::string name);
+
+  // Checked by check_message().  `delay`: nullopt takes the queue's.  Returns the message id.
+  task<Result<std::string>> send_message(std::string name, std::string body,
+                                         MessageAttributes attributes,
+                                         std::optional<Duration> delay);
+  // At most `most` messages, hidden from others for `hidden` (nullopt: the queue's); waits up to
+  // `wait` for the first.
+  task<Result<std::vector<Message>>> receive(std::string name, int most,
+                                             std::optional<Duration> hidden, Duration wait);
+  // Deleting what is deleted already succeeds.  Fails with ReceiptHandleIsInvalid.
+  task<Result<void>> delete_message(std::string name, std::string receipt);
+  task<Result<void>> change_visibility(std::string name, std::string receipt, Duration hidden);
+
+ private:
+  task<Result<std::vector<Message>>> take(std::string name, int most,
+                                          std::optional<Duration> hidden);
+  void ring();
+
+  asio::any_io_executor executor_;
+  database::Database& db_;
+  host::Clock& clock_;
+  host::Random& random_;
+  Place place_;
+  std::string base_url_;
+  std::vector<std::weak_ptr<Bell>> waiting_;  // Long polls.
+};
+
+std::unexpected<Error> no_queue();
+
+}  // namespace slipway::sqs

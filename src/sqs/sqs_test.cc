@@ -1,0 +1,129 @@
+#include <gtest/gtest.h>
+
+#include <boost/asio/detached.hpp>
+
+#include "base/run.h"
+#include "sqs/api.h"
+#include "sqs/query_answer.h"
+#include "wire/query.h"
+
+namespace slipway::sqs {
+namespace {
+
+class HandClock final : public host::Clock {
+ public:
+  Instant now() const override { return now_; }
+  task<void> sleep_until(Instant at) override {
+    now_ = std::max(now_, at);
+    co_return;
+  }
+  void advance(Duration by) { now_ = now_ + by; }
+
+ private:
+  Instant now_ = instant_ms(1'700'000'000'000);
+};
+
+class SqsTest : public testing::Test {
+ protected:
+  void SetUp() override { db.migrate(schema()); }
+  json::object call(std::string operation, json::object input) {
+    const auto api = service(queues);
+    auto answer = run(
+        wire::call(api, std::move(operation), std::move(input), {.place = {}, .now = clock.now()}),
+        io);
+    last_error = answer ? Error{} : answer.error();
+    return answer ? answer->output : json::object{};
+  }
+  std::string make_queue() {
+    return get_string(call("CreateQueue", {{"QueueName", "dlq"}}), "QueueUrl");
+  }
+
+  asio::io_context io{1};
+  database::Database db{io.get_executor(), ":memory:"};
+  HandClock clock;
+  host::SeededRandom random{7};
+  Queues queues{io.get_executor(), db, clock, random, Place{}, "http://127.0.0.1:4566"};
+  Error last_error;
+};
+
+TEST_F(SqsTest, AMessageIsGivenOutUntilItIsDeleted) {
+  const auto url = make_queue();
+  EXPECT_EQ(url, "http://127.0.0.1:4566/000000000000/dlq");
+  const auto sent = call("SendMessage", {{"QueueUrl", url}, {"MessageBody", "hello"}});
+  EXPECT_EQ(get_string(sent, "MD5OfMessageBody"), "5d41402abc4b2a76b9719d911017c592");
+  const auto first = call("ReceiveMessage", {{"QueueUrl", url}});
+  ASSERT_EQ(get_array(first, "Messages").size(), 1U);
+  EXPECT_FALSE(call("ReceiveMessage", {{"QueueUrl", url}}).contains("Messages"));
+  clock.advance(std::chrono::seconds(31));
+  const auto second =
+      call("ReceiveMessage", {{"QueueUrl", url}, {"AttributeNames", json::array{"All"}}});
+  const auto message = second.at("Messages").at(0).as_object();
+  EXPECT_EQ(message.at("Attributes").at("ApproximateReceiveCount"), "2");
+  call("DeleteMessage",
+       {{"QueueUrl", url}, {"ReceiptHandle", get_string(message, "ReceiptHandle")}});
+  clock.advance(std::chrono::seconds(31));
+  EXPECT_FALSE(call("ReceiveMessage", {{"QueueUrl", url}}).contains("Messages"));
+}
+
+TEST_F(SqsTest, AnotherRoomSendsByArn) {
+  const auto url = make_queue();
+  const auto arn = queues.arn("dlq");
+  EXPECT_TRUE(queues.exists(arn));
+  ASSERT_TRUE(run(queues.send(arn, "body", {{"RULE_ARN", {"String", "arn:x"}}}), io));
+  const auto got =
+      call("ReceiveMessage", {{"QueueUrl", url}, {"MessageAttributeNames", json::array{"All"}}});
+  EXPECT_EQ(got.at("Messages").at(0).at("MessageAttributes").at("RULE_ARN").at("StringValue"),
+            "arn:x");
+  EXPECT_EQ(run(queues.send(queues.arn("none"), "body", {}), io).error().fault, Fault::not_found);
+}
+
+TEST_F(SqsTest, ALongPollEndsWhenAMessageComes) {
+  const auto url = make_queue();
+  std::size_t received = 0;
+  const auto later = [](Queues& to, std::size_t& count) -> task<void> {
+    const auto messages = co_await to.receive("dlq", 1, std::nullopt, std::chrono::seconds(20));
+    count = messages->size();
+  };
+  asio::co_spawn(io, later(queues, received), asio::detached);
+  run(pause(Duration(5)), io);
+  call("SendMessage", {{"QueueUrl", url}, {"MessageBody", "x"}});
+  run(pause(Duration(20)), io);
+  EXPECT_EQ(received, 1U);
+}
+
+TEST_F(SqsTest, AnUnknownQueueIsSaidSo) {
+  call("SendMessage", {{"QueueUrl", queues.url("none")}, {"MessageBody", "x"}});
+  EXPECT_EQ(last_error.code, "com.amazonaws.sqs#QueueDoesNotExist");
+}
+
+TEST_F(SqsTest, AFifoQueueIsRefused) {
+  call("CreateQueue", {{"QueueName", "a.fifo"}, {"Attributes", {{"FifoQueue", "true"}}}});
+  EXPECT_EQ(last_error.fault, Fault::unsupported);
+}
+
+TEST_F(SqsTest, CreatingAgainWithOtherAttributesIsAConflict) {
+  make_queue();
+  EXPECT_EQ(make_queue(), queues.url("dlq"));
+  call("CreateQueue", {{"QueueName", "dlq"}, {"Attributes", {{"VisibilityTimeout", "5"}}}});
+  EXPECT_EQ(last_error.code, "com.amazonaws.sqs#QueueNameExists");
+}
+
+TEST(Message, DigestOfAttributesIsOverNamesTypesAndValues) {
+  std::string bytes;
+  for (const std::string_view part : {"a", "String"})
+    bytes += std::string(3, '\0') + static_cast<char>(part.size()) + std::string(part);
+  bytes += '\1';
+  bytes += std::string(3, '\0') + '\1' + "v";
+  EXPECT_EQ(md5_of_attributes({{"a", {.type = "String", .value = "v"}}}), md5_hex(bytes));
+}
+
+TEST(QueryAnswer, ListsAndMapsAreFlattened) {
+  const json::object answer{
+      {"Messages", json::array{json::object{{"Body", "b"}, {"Attributes", {{"SenderId", "1"}}}}}}};
+  EXPECT_EQ(wire::encode_xml(query_answer("ReceiveMessage", answer)),
+            "<Message><Body>b</Body><Attribute><Name>SenderId</Name><Value>1</Value></Attribute></"
+            "Message>");
+}
+
+}  // namespace
+}  // namespace slipway::sqs
