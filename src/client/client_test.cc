@@ -6,6 +6,7 @@
 #include "client/endpoint.h"
 #include "client/retry.h"
 #include "http/server.h"
+#include "signing/sigv4.h"
 
 namespace slipway::client {
 namespace {
@@ -89,12 +90,28 @@ class FakeAws : public testing::Test {
     last_target = request.headers.get("x-amz-target");
     auto body = co_await http::read_all(*request.body);
     last_body = body.value_or("");
+    check_signature(request);
     if (statuses.empty()) co_return http::json_response(200, R"({"ok":true})");
     const int status = statuses.front();
     statuses.erase(statuses.begin());
     co_return http::json_response(
         status, status == 400 ? R"({"__type":"InvalidParameterException","message":"no"})"
                               : R"({"__type":"ServerException"})");
+  }
+  // What arrived must be what was signed.
+  void check_signature(const http::Request& request) const {
+    const signing::Message message{.method = request.method,
+                                   .raw_path = std::string(request.raw_path()),
+                                   .raw_query = std::string(request.raw_query()),
+                                   .headers = request.headers.entries(),
+                                   .body = last_body};
+    const auto claim = signing::read_claim(message);
+    ASSERT_TRUE(claim && *claim);
+    const auto now = parse_amz_date((*claim)->date);
+    const auto verified =
+        signing::verify(message, **claim, {.access_key_id = "AKID", .secret_access_key = "secret"},
+                        now.value_or(Instant{}));
+    EXPECT_TRUE(verified) << (verified ? "" : verified.error().message);
   }
   void SetUp() override { ASSERT_TRUE(server.listen()); }
   AwsClient client() {
@@ -150,6 +167,23 @@ TEST_F(FakeAws, SpeaksTheQueryProtocol) {
   AwsClient aws = client();
   EXPECT_TRUE(run(aws.query_call("sts", "2011-06-15", "GetCallerIdentity", {{"A", "b c"}}), io));
   EXPECT_EQ(last_body, "Action=GetCallerIdentity&Version=2011-06-15&A=b%20c");
+}
+
+TEST_F(FakeAws, SignsPathsAndQueriesAsTheyAreSent) {
+  AwsClient aws = client();
+  const auto answer =
+      run(aws.rest_call("lambda", "GET",
+                        "/2015-03-31/functions/arn%3Aaws%3Alambda/invocations?b=2&a=%20x", {}, ""),
+          io);
+  EXPECT_TRUE(answer) << answer.error().message;
+}
+
+TEST_F(FakeAws, RepeatsNothingPastTheDeadline) {
+  statuses = {503, 503, 503};
+  AwsClient aws = client();
+  aws.give_up_at(instant_ms(0));
+  EXPECT_FALSE(run(aws.json_call("ecs", "P", "X", {}), io));
+  EXPECT_LE(requests, 1);
 }
 
 TEST(AwsClient, SaysThatNobodyAnswers) {
