@@ -45,6 +45,20 @@ struct Landing {
   }
 };
 
+// False when `work` threw (a full disk, a bug), which is logged.  Cancellation goes on as a throw.
+task<bool> survived(std::string name, task<void> work) {
+  try {
+    co_await std::move(work);
+    co_return true;
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == asio::error::operation_aborted) throw;
+    log_error("events", name + " failed: " + error.what());
+  } catch (const std::exception& error) {
+    log_error("events", name + " failed: " + error.what());
+  }
+  co_return false;
+}
+
 // What the row becomes after an attempt at the target, and what the journal calls it.
 std::string apply(DeliveryRow& row, const Result<void>& outcome, const Decision& decision) {
   if (!outcome) {
@@ -195,15 +209,21 @@ bool Bus::idle() const {
 
 task<void> Bus::work() {
   for (;;) {
-    co_await fire_schedules();
-    while (co_await match_some()) {
-      start_due();
-    }
-    start_due();
-    co_await prune_sometimes();
+    auto looking = look_around();
+    const bool well = co_await survived("the bus", std::move(looking));
+    if (!well) co_await pause(kAfterTrouble);
     const auto limit = until_next();
     co_await bell_->wait(limit);
   }
+}
+
+task<void> Bus::look_around() {
+  co_await fire_schedules();
+  while (co_await match_some()) {
+    start_due();
+  }
+  start_due();
+  co_await prune_sometimes();
 }
 
 task<void> Bus::fire_schedules() {
@@ -278,11 +298,11 @@ task<void> Bus::attempt(long long number) {
   const Landing landing{in_flight_, bell_, number};
   auto row = find_delivery(db_.read(), number);
   if (!row) co_return;
-  if (row->state == DeliveryState::pending) {
-    co_await attempt_target(*std::move(row));
-  } else if (row->state == DeliveryState::exhausted) {
-    co_await attempt_dead_letter(*std::move(row));
-  }
+  const bool to_target = row->state == DeliveryState::pending;
+  auto work = to_target ? attempt_target(*std::move(row)) : attempt_dead_letter(*std::move(row));
+  // What could not be recorded is done again, but not in a hurry.
+  const bool recorded = co_await survived("a delivery", std::move(work));
+  if (!recorded) co_await pause(kAfterTrouble);
 }
 
 task<void> Bus::attempt_target(DeliveryRow row) {

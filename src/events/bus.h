@@ -21,6 +21,7 @@ constexpr Duration kDeliverLimit =
     std::chrono::seconds(60);  // A target that has not answered by then has failed.
 constexpr Duration kIdleWait =
     std::chrono::seconds(30);  // The worker looks around at least so often.
+constexpr Duration kAfterTrouble = std::chrono::seconds(1);  // Pause after a write that failed.
 constexpr Duration kPruneEvery = std::chrono::minutes(1);
 constexpr Duration kKeepFinished = std::chrono::hours(24);
 constexpr long long kKeepRows = 10'000;
@@ -58,6 +59,7 @@ class Bus {
  private:
   class Patterns;
   task<void> work();
+  task<void> look_around();
   task<void> fire_schedules();
   task<bool> match_some();  // False: nothing was left.
   void start_due();
