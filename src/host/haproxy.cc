@@ -92,6 +92,11 @@ class HaProxy final : public Proxy {
     co_return outcome;
   }
 
+  task<Result<void>> record(std::string config) override {
+    replace(config, "%SOCKET%", socket().string());
+    co_return write_file_durably(config_file(), config, 0600);
+  }
+
   task<Result<std::vector<std::string>>> command(std::vector<std::string> commands) override {
     std::vector<std::string> answers;
     for (const std::string& one : commands) {

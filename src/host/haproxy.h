@@ -28,6 +28,9 @@ class Proxy {
   // one, else does nothing.  The text is checked (`haproxy -c`) first.  Failures: Fault::not_found ("SLW-105": HAProxy is
   // not installed), Fault::invalid ("SLW-106", with HAProxy's words, e.g. a port in use).
   virtual task<Result<void>> apply(std::string config) = 0;
+  // Keeps `config` as the text of what runs now, after command() has brought that about: nothing is reloaded, and a later
+  // apply() of the same text does nothing.
+  virtual task<Result<void>> record(std::string config) = 0;
   // Runs commands on the worker's socket, in order, on one connection; returns what each answered.
   virtual task<Result<std::vector<std::string>>> command(std::vector<std::string> commands) = 0;
   virtual task<Result<std::vector<ProxyStatRow>>> stats() = 0;
