@@ -1,0 +1,331 @@
+#include "logs/api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.h"
+
+namespace slipway::logs {
+namespace {
+
+using wire::Answer;
+using wire::Call;
+
+constexpr int kEventsPerPage = 10000;
+
+std::unexpected<Error> no_group() { return fail(Fault::not_found, "ResourceNotFoundException", "The specified log group does not exist."); }
+std::unexpected<Error> no_stream() { return fail(Fault::not_found, "ResourceNotFoundException", "The specified log stream does not exist."); }
+std::unexpected<Error> exists(const char* what) { return fail(Fault::conflict, "ResourceAlreadyExistsException", fmt::format("The specified log {} already exists", what)); }
+
+// Tokens of GetLogEvents: "f/<number>" goes on after that event, "b/<number>" before it.
+long long token_number(const std::string& token) {
+  long long number = 0;
+  if (token.size() > 2) std::from_chars(token.data() + 2, token.data() + token.size(), number);
+  return number;
+}
+
+// A filter pattern of plain terms: all must occur; "quoted terms" hold spaces.
+bool matches_terms(const std::string& pattern, const std::string& message) {
+  std::vector<std::string> terms;
+  bool quoted = false;
+  std::string term;
+  for (const char c : pattern) {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == ' ' && !quoted) {
+      if (!term.empty()) terms.push_back(std::move(term));
+      term.clear();
+    } else {
+      term += c;
+    }
+  }
+  if (!term.empty()) terms.push_back(term);
+  return std::ranges::all_of(terms, [&](const std::string& t) { return message.find(t) != std::string::npos; });
+}
+
+std::string group_name(const json::object& input) {
+  std::string name = get_string(input, "logGroupName");
+  if (name.empty()) name = get_string(input, "logGroupIdentifier");
+  // ARNs: "arn:aws:logs:region:account:log-group:NAME[:*]".
+  if (const auto at = name.find(":log-group:"); at != std::string::npos) name = name.substr(at + 11);
+  if (name.ends_with(":*")) name.resize(name.size() - 2);
+  return name;
+}
+
+class Api {
+ public:
+  explicit Api(Archive& archive) : archive_(archive) {}
+
+  task<Result<Answer>> create_group(Call call) {
+    const Group group{.name = get_string(call.input, "logGroupName"), .created_at = call.now, .tags = get_object(call.input, "tags")};
+    auto create = [group](database::Transaction& tx) -> Result<void> {
+      if (get_group(tx, group.name)) return exists("group");
+      put_group(tx, group);
+      return {};
+    };
+    auto created = co_await archive_.db().write(create);
+    if (!created) co_return fail(created);
+    co_return Answer{};
+  }
+
+  task<Result<Answer>> delete_group(Call call) {
+    const std::string name = get_string(call.input, "logGroupName");
+    auto remove = [name](database::Transaction& tx) -> Result<void> {
+      if (!get_group(tx, name)) return no_group();
+      erase_group(tx, name);
+      return {};
+    };
+    auto removed = co_await archive_.db().write(remove);
+    if (!removed) co_return fail(removed);
+    co_return Answer{};
+  }
+
+  task<Result<Answer>> describe_groups(Call call) {
+    json::array groups;
+    const std::string pattern = get_string(call.input, "logGroupNamePattern");
+    for (const Group& group : list_groups(archive_.db().read(), get_string(call.input, "logGroupNamePrefix"))) {
+      if (!pattern.empty() && group.name.find(pattern) == std::string::npos) continue;
+      const std::string arn = call.place.arn("logs", "log-group:" + group.name);
+      json::object shown = {{"logGroupName", group.name}, {"creationTime", group.created_at.ms()}, {"metricFilterCount", 0}, {"arn", arn + ":*"},
+                            {"logGroupArn", arn}, {"storedBytes", 0}, {"logGroupClass", "STANDARD"}};
+      if (group.retention_days > 0) shown["retentionInDays"] = group.retention_days;
+      groups.push_back(shown);
+    }
+    Answer answer;
+    answer.output["logGroups"] = groups;
+    co_return answer;
+  }
+
+  task<Result<Answer>> create_stream(Call call) {
+    const Stream stream{.group = get_string(call.input, "logGroupName"), .name = get_string(call.input, "logStreamName"), .created_at = call.now};
+    auto create = [stream](database::Transaction& tx) -> Result<void> {
+      if (!get_group(tx, stream.group)) return no_group();
+      if (get_stream(tx, stream.group, stream.name)) return exists("stream");
+      put_stream(tx, stream);
+      return {};
+    };
+    auto created = co_await archive_.db().write(create);
+    if (!created) co_return fail(created);
+    co_return Answer{};
+  }
+
+  task<Result<Answer>> delete_stream(Call call) {
+    const std::string group = get_string(call.input, "logGroupName");
+    const std::string name = get_string(call.input, "logStreamName");
+    auto remove = [group, name](database::Transaction& tx) -> Result<void> {
+      if (!get_stream(tx, group, name)) return no_stream();
+      erase_stream(tx, group, name);
+      return {};
+    };
+    auto removed = co_await archive_.db().write(remove);
+    if (!removed) co_return fail(removed);
+    co_return Answer{};
+  }
+
+  task<Result<Answer>> describe_streams(Call call) {
+    const std::string group = group_name(call.input);
+    if (!get_group(archive_.db().read(), group)) co_return no_group();
+    auto streams = list_streams(archive_.db().read(), group, get_string(call.input, "logStreamNamePrefix"));
+    if (get_string(call.input, "orderBy") == "LastEventTime") std::ranges::stable_sort(streams, {}, &Stream::last_at);
+    if (get_bool(call.input, "descending")) std::ranges::reverse(streams);
+    const auto limit = static_cast<std::size_t>(get_int(call.input, "limit", 50));
+    json::array out;
+    for (const Stream& stream : streams) {
+      if (out.size() == limit) break;
+      json::object shown = {{"logStreamName", stream.name}, {"creationTime", stream.created_at.ms()}, {"uploadSequenceToken", "0"}, {"storedBytes", 0},
+                            {"arn", call.place.arn("logs", "log-group:" + group + ":log-stream:" + stream.name)}};
+      if (stream.last_at != Instant{}) {
+        shown["firstEventTimestamp"] = stream.first_at.ms();
+        shown["lastEventTimestamp"] = stream.last_at.ms();
+        shown["lastIngestionTime"] = stream.ingested_at.ms();
+      }
+      out.push_back(shown);
+    }
+    Answer answer;
+    answer.output["logStreams"] = out;
+    co_return answer;
+  }
+
+  task<Result<Answer>> put_events(Call call) {
+    const std::string group = get_string(call.input, "logGroupName");
+    const std::string stream = get_string(call.input, "logStreamName");
+    std::vector<LogEvent> events;
+    for (const json::value& value : get_array(call.input, "logEvents"))
+      events.push_back({.at = instant_ms(get_int(value.as_object(), "timestamp")), .message = get_string(value.as_object(), "message")});
+    const Instant now = call.now;
+    auto put = [group, stream, events, now](database::Transaction& tx) -> Result<void> {
+      if (!get_group(tx, group)) return no_group();
+      if (!get_stream(tx, group, stream)) return no_stream();
+      append(tx, group, stream, events, now);
+      return {};
+    };
+    auto done = co_await archive_.db().write(put);
+    if (!done) co_return fail(done);
+    Answer answer;
+    answer.output["nextSequenceToken"] = "0";
+    co_return answer;
+  }
+
+  task<Result<Answer>> get_events(Call call) {
+    co_await archive_.flush();
+    const std::string group = group_name(call.input);
+    const std::string stream = get_string(call.input, "logStreamName");
+    if (!get_group(archive_.db().read(), group)) co_return no_group();
+    if (!get_stream(archive_.db().read(), group, stream)) co_return no_stream();
+    const std::string token = get_string(call.input, "nextToken");
+    const bool from_head = get_bool(call.input, "startFromHead");
+    Query query = query_of(call.input, group);
+    query.streams = {stream};
+    query.limit = static_cast<int>(get_int(call.input, "limit", kEventsPerPage));
+    if (token.starts_with("f/")) query.after = token_number(token);
+    if (token.starts_with("b/")) query.before = token_number(token);
+    // Without a token and not from the head: the newest page.
+    if (token.empty() && !from_head) query.before = std::numeric_limits<long long>::max();
+    auto events = read(archive_.db().read(), query);
+    if (query.before) std::ranges::reverse(events);
+    json::array out;
+    for (const StoredEvent& event : events) out.push_back({{"timestamp", event.at.ms()}, {"ingestionTime", event.ingested_at.ms()}, {"message", event.message}});
+    // At the end the forward token is the one that was given: that is how callers know.
+    const long long last = events.empty() ? (query.after > 0 ? query.after : token_number(token)) : events.back().number;
+    const long long first = events.empty() ? token_number(token) : events.front().number;
+    Answer answer;
+    answer.output = {{"events", out}, {"nextForwardToken", fmt::format("f/{}", last)}, {"nextBackwardToken", fmt::format("b/{}", first)}};
+    co_return answer;
+  }
+
+  task<Result<Answer>> filter_events(Call call) {
+    co_await archive_.flush();
+    const std::string group = group_name(call.input);
+    if (!get_group(archive_.db().read(), group)) co_return no_group();
+    const std::string pattern = get_string(call.input, "filterPattern");
+    if (pattern.starts_with('{') || pattern.starts_with('[') || pattern.starts_with('?'))
+      co_return fail(Fault::unsupported, "InvalidParameterException", "only plain terms are supported as a filter pattern here, e.g. ERROR \"not found\"");
+    Query query = query_of(call.input, group);
+    query.streams = get_strings(call.input, "logStreamNames");
+    const std::string prefix = get_string(call.input, "logStreamNamePrefix");
+    const std::string token = get_string(call.input, "nextToken");
+    if (!token.empty()) query.after = token_number(token);
+    query.limit = static_cast<int>(get_int(call.input, "limit", kEventsPerPage));
+    const auto events = read(archive_.db().read(), query);
+    json::array out;
+    for (const StoredEvent& event : events) {
+      if (!matches_terms(pattern, event.message) || !event.stream.starts_with(prefix)) continue;
+      out.push_back({{"logStreamName", event.stream}, {"timestamp", event.at.ms()}, {"ingestionTime", event.ingested_at.ms()}, {"message", event.message},
+                     {"eventId", fmt::format("{:056}", event.number)}});
+    }
+    Answer answer;
+    answer.output = {{"events", out}, {"searchedLogStreams", json::array{}}};
+    if (events.size() == static_cast<std::size_t>(query.limit)) answer.output["nextToken"] = fmt::format("f/{}", events.back().number);
+    co_return answer;
+  }
+
+  task<Result<Answer>> set_retention(Call call) {
+    const std::string name = get_string(call.input, "logGroupName");
+    const long long days = get_int(call.input, "retentionInDays");
+    co_return co_await edit_group(name, [days](Group& group) { group.retention_days = days; });
+  }
+
+  task<Result<Answer>> tag(Call call) {
+    const json::object tags = get_object(call.input, "tags");
+    co_return co_await edit_group(tagged_group(call.input), [tags](Group& group) {
+      for (const auto& entry : tags) group.tags[entry.key()] = entry.value();
+    });
+  }
+  task<Result<Answer>> untag(Call call) {
+    auto keys = get_strings(call.input, "tagKeys");
+    for (const std::string& key : get_strings(call.input, "tags")) keys.push_back(key);
+    co_return co_await edit_group(tagged_group(call.input), [keys](Group& group) {
+      for (const std::string& key : keys) group.tags.erase(key);
+    });
+  }
+  task<Result<Answer>> list_tags(Call call) {
+    const auto group = get_group(archive_.db().read(), tagged_group(call.input));
+    if (!group) co_return no_group();
+    Answer answer;
+    answer.output["tags"] = group->tags;
+    co_return answer;
+  }
+
+ private:
+  static Query query_of(const json::object& input, const std::string& group) {
+    Query query{.group = group, .from = instant_ms(get_int(input, "startTime"))};
+    if (has(input, "endTime")) query.to = instant_ms(get_int(input, "endTime") + 1);
+    return query;
+  }
+  static std::string tagged_group(const json::object& input) {
+    std::string name = get_string(input, "resourceArn", get_string(input, "logGroupName"));
+    if (const auto at = name.find(":log-group:"); at != std::string::npos) name = name.substr(at + 11);
+    if (name.ends_with(":*")) name.resize(name.size() - 2);
+    return name;
+  }
+  task<Result<Answer>> edit_group(std::string name, std::function<void(Group&)> edit) {
+    auto change = [name, edit](database::Transaction& tx) -> Result<void> {
+      auto group = get_group(tx, name);
+      if (!group) return no_group();
+      edit(*group);
+      put_group(tx, *group);
+      return {};
+    };
+    auto changed = co_await archive_.db().write(change);
+    if (!changed) co_return fail(changed);
+    co_return Answer{};
+  }
+
+  Archive& archive_;
+};
+
+using Method = task<Result<Answer>> (Api::*)(Call);
+
+}  // namespace
+
+wire::Service service(Archive& archive) {
+  using namespace wire;
+  auto api = std::make_shared<Api>(archive);
+  Service out;
+  out.name = "logs";
+  out.protocols = {Protocol::json_1_1};
+  out.target_prefix = "Logs_20140328";
+  out.validation_code = "InvalidParameterException";
+  const auto add = [&](const char* name, Shape input, Method method) {
+    out.operations.push_back({.name = name, .input = std::move(input), .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
+                              .resource = [](const Call& call) {
+                                const std::string group = group_name(call.input);
+                                return group.empty() ? std::string("*") : call.place.arn("logs", "log-group:" + group + ":*");
+                              }});
+  };
+  const Shape group_text = text(1, 512, "[\\.\\-_/#A-Za-z0-9]+");
+  const Shape stream_text = text(1, 512, "[^:*]*");
+  const Member group = required("logGroupName", group_text);
+  const Member maybe_group = optional("logGroupName", group_text);
+  const Member identifier = optional("logGroupIdentifier", text(1, 2048));
+  add("CreateLogGroup", structure({group, optional("tags", map(text())), refused("kmsKeyId", text(), "encryption by key is not supported"), ignored("logGroupClass", one_of({"STANDARD"}))}),
+      &Api::create_group);
+  add("DeleteLogGroup", structure({group}), &Api::delete_group);
+  add("DescribeLogGroups", structure({optional("logGroupNamePrefix", text(1, 512)), optional("logGroupNamePattern", text(0, 512)), ignored("limit", integer(1, 50)),
+                                      ignored("nextToken", text()), ignored("includeLinkedAccounts", boolean())}), &Api::describe_groups);
+  add("CreateLogStream", structure({group, required("logStreamName", stream_text)}), &Api::create_stream);
+  add("DeleteLogStream", structure({group, required("logStreamName", stream_text)}), &Api::delete_stream);
+  add("DescribeLogStreams", structure({maybe_group, identifier, optional("logStreamNamePrefix", text()), optional("orderBy", one_of({"LogStreamName", "LastEventTime"})),
+                                       optional("descending", boolean()), optional("limit", integer(1, 50)), ignored("nextToken", text())}), &Api::describe_streams);
+  add("PutLogEvents", structure({group, required("logStreamName", stream_text), ignored("sequenceToken", text()),
+                                 required("logEvents", list(structure({required("timestamp", integer(0)), required("message", text(1))}), 1, 10000))}), &Api::put_events);
+  add("GetLogEvents", structure({maybe_group, identifier, required("logStreamName", stream_text), optional("startTime", integer(0)), optional("endTime", integer(0)),
+                                 optional("nextToken", text()), optional("limit", integer(1, 10000)), optional("startFromHead", boolean()), ignored("unmask", boolean())}),
+      &Api::get_events);
+  add("FilterLogEvents", structure({maybe_group, identifier, optional("logStreamNames", list(stream_text)), optional("logStreamNamePrefix", text()),
+                                    optional("startTime", integer(0)), optional("endTime", integer(0)), optional("filterPattern", text(0, 1024)), optional("nextToken", text()),
+                                    optional("limit", integer(1, 10000)), ignored("interleaved", boolean()), ignored("unmask", boolean())}), &Api::filter_events);
+  add("PutRetentionPolicy", structure({group, required("retentionInDays", integer(1, 3653))}), &Api::set_retention);
+  add("DeleteRetentionPolicy", structure({group}), &Api::set_retention);
+  add("TagResource", structure({required("resourceArn", text(1)), required("tags", map(text()))}), &Api::tag);
+  add("UntagResource", structure({required("resourceArn", text(1)), required("tagKeys", list(text()))}), &Api::untag);
+  add("ListTagsForResource", structure({required("resourceArn", text(1))}), &Api::list_tags);
+  add("TagLogGroup", structure({group, required("tags", map(text()))}), &Api::tag);
+  add("UntagLogGroup", structure({group, required("tags", list(text()))}), &Api::untag);
+  add("ListTagsLogGroup", structure({group}), &Api::list_tags);
+  return out;
+}
+
+}  // namespace slipway::logs
