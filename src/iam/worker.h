@@ -1,0 +1,97 @@
+// The authority: knows keys, roles and policies; hands out temporary credentials; says who may do what.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/task.h"
+#include "database/database.h"
+#include "host/clock.h"
+#include "iam/policy.h"
+#include "wire/service.h"
+
+namespace slipway::iam {
+
+database::Schema schema();
+
+struct Identity {
+  std::string secret_access_key;
+  std::string session_token;  // Empty for long-term keys.
+  wire::Caller caller;
+  std::optional<Instant> expires;
+};
+
+struct Credentials {
+  std::string access_key_id;
+  std::string secret_access_key;
+  std::string session_token;
+  Instant expires{};
+  std::string assumed_role_arn;
+  std::string assumed_role_id;
+};
+
+struct Role {
+  std::string name;
+  std::string id;  // "AROA…"
+  std::string arn;
+  json::object trust;
+  json::object about;                           // Description, MaxSessionDuration, tags.
+  std::map<std::string, json::object> inlined;  // Policy name -> document.
+  std::vector<std::string> attached;            // ARNs of managed policies.
+  Instant created_at{};
+};
+
+class Authority {
+ public:
+  // Reads the administrator's key from `key_file`, or makes one there (mode 0600).  Throws when it can do neither.
+  Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place, const std::filesystem::path& key_file);
+
+  // Who has this key; nullopt when nobody does.  An expired key is answered with its expiry.
+  std::optional<Identity> find(const std::string& access_key_id);
+  // Fails with Fault::denied, "AccessDeniedException", in AWS's words.
+  Result<void> authorize(const wire::Caller& caller, const std::string& action, const std::string& resource, const ConditionKeys& keys = {});
+
+  // Temporary credentials of `role_arn` for a service that its trust policy names, e.g. "lambda.amazonaws.com".
+  task<Result<Credentials>> service_session(std::string role_arn, std::string service, std::string session_name, Duration lifetime);
+  // The same for a caller (sts:AssumeRole).
+  task<Result<Credentials>> assume(wire::Caller caller, std::string role_arn, std::string session_name, Duration lifetime);
+  // Whether the role exists and its trust policy names `service`.
+  Result<void> check_role(const std::string& role_arn, const std::string& service);
+
+  wire::Caller administrator() const;
+  database::Database& db() { return db_; }
+  host::Random& random() { return random_; }
+  host::Clock& clock() { return clock_; }
+  const Place& place() const { return place_; }
+
+ private:
+  task<Result<Credentials>> open_session(Role role, std::string session_name, Duration lifetime);
+  std::vector<json::object> policies_of(const Role& role);
+
+  database::Database& db_;
+  host::Clock& clock_;
+  host::Random& random_;
+  Place place_;
+  std::string administrator_key_id_;
+  std::string administrator_secret_;
+};
+
+std::optional<Role> get_role(database::Connection& db, const std::string& name);
+std::vector<Role> list_roles(database::Connection& db);
+void put_role(database::Transaction& tx, const Role& role);
+void erase_role(database::Transaction& tx, const std::string& name);
+
+struct ManagedPolicy {
+  std::string arn;
+  std::string name;
+  std::string id;
+  json::object document;
+  Instant created_at{};
+};
+std::optional<ManagedPolicy> get_policy(database::Connection& db, const std::string& arn);  // Also AWS's own that we know.
+std::vector<ManagedPolicy> list_policies(database::Connection& db);
+void put_policy(database::Transaction& tx, const ManagedPolicy& policy);
+void erase_policy(database::Transaction& tx, const std::string& arn);
+
+}  // namespace slipway::iam
