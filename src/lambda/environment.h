@@ -1,0 +1,74 @@
+// An execution environment: one process with a Runtime API of its own, one invocation at a time.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/task.h"
+#include "host/clock.h"
+#include "host/process.h"
+#include "http/server.h"
+#include "lambda/invocation.h"
+
+namespace slipway::lambda {
+
+struct EnvironmentSpec {
+  std::string function_arn;
+  std::string revision;  // Of code and configuration: another revision needs another environment.
+  host::ProcessSpec process;  // Without AWS_LAMBDA_RUNTIME_API, which start() adds.
+  Duration timeout{};
+  std::function<void(std::string line)> log;  // One line at a time.
+};
+
+class Environment : public std::enable_shared_from_this<Environment> {
+ public:
+  Environment(asio::any_io_executor executor, host::Clock& clock, EnvironmentSpec spec);
+
+  // Opens the Runtime API and starts the process.  Fails when the program cannot be run.
+  Result<void> start(TaskGroup& group);
+  // Runs one invocation to its end, its time-out or the end of the process.  After a function that crashed or ran out of time
+  // the environment is not usable() any more.
+  task<Outcome> invoke(std::string request_id, std::string payload);
+  bool usable() const { return !closed_ && !exited_; }
+  bool busy() const { return busy_; }
+  void close();  // Kills the process; a blocked /next ends.
+
+  const EnvironmentSpec& spec() const { return spec_; }
+  Instant born{};
+  Instant last_used{};
+  std::string take_log();  // What was written since the last call.
+
+ private:
+  static task<http::Response> answer(std::weak_ptr<Environment> weak, http::Request& request);
+  task<http::Response> next();
+  task<http::Response> finish(std::string id, bool is_error, http::Request& request);
+  task<http::Response> init_error(http::Request& request);
+  static task<void> watch(std::shared_ptr<Environment> self);
+  void take_output(std::string_view piece);
+  Outcome ended(const std::string& request_id) const;
+
+  asio::any_io_executor executor_;
+  host::Clock& clock_;
+  EnvironmentSpec spec_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<host::Process> process_;
+  Bell wanted_;   // An invocation is there, or the environment closes.
+  Bell changed_;  // Initialised, answered, or the process ended.
+  bool initialised_ = false;
+  bool waiting_ = false;   // The runtime waits in /next.
+  bool busy_ = false;
+  bool delivered_ = false;
+  bool exited_ = false;
+  bool closed_ = false;
+  host::ExitStatus exit_;
+  std::string request_id_;
+  std::string payload_;
+  Instant deadline_{};
+  std::optional<Outcome> outcome_;
+  std::optional<Outcome> init_failure_;
+  std::string partial_line_;
+  std::string log_;
+};
+
+}  // namespace slipway::lambda
