@@ -1,0 +1,48 @@
+// Manifests and references, as registries read them.  Pure.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/json.h"
+
+namespace slipway::ecr {
+
+constexpr std::size_t kManifestBytesMax = 4 * 1024 * 1024;  // ECR's limit of PutImage.
+
+struct Manifest {
+  std::string media_type;
+  std::string artifact_type;           // Else the config's media type.
+  std::vector<std::string> blobs;      // Config and layers that must be in the repository.
+  std::vector<std::string> manifests;  // Children of an index.
+  std::string subject;                 // Digest of what it refers to.
+  long long image_bytes = 0;           // Config and layers together.
+  json::object annotations;
+};
+
+// Fails with "MANIFEST_INVALID" and what is wrong.  `content_type` is what the client calls it; the text itself decides when
+// both are there.
+Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type);
+
+bool valid_repository(std::string_view name);
+bool valid_tag(std::string_view tag);
+
+// A Range or Content-Range: "bytes=0-4", "5-", "-3" of `size` bytes.  nullopt: cannot be satisfied.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
+};
+std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size);
+
+// "/v2/a/b/manifests/latest" -> {"a/b", "manifests", "latest"}.
+struct Target {
+  std::string repository;
+  std::string kind;  // "manifests", "blobs", "uploads", "tags", "referrers"
+  std::string reference;
+};
+std::optional<Target> parse_target(std::string_view path);
+
+}  // namespace slipway::ecr

@@ -1,0 +1,85 @@
+// The registry: the distribution API over /v2/, and what it shares with the ECR API.
+// A blob is visible only when its digest was verified and it is on disk; a manifest only when everything it names is there.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/arn.h"
+#include "base/digest.h"
+#include "ecr/manifest.h"
+#include "ecr/ports.h"
+#include "ecr/store.h"
+#include "host/clock.h"
+#include "host/files.h"
+#include "http/message.h"
+
+namespace slipway::ecr {
+
+struct PushOutcome {
+  std::string digest;
+  bool changed = false;  // A tag was set or moved, or the image is new.
+  std::string subject;
+};
+
+class Registry {
+ public:
+  // `host` is how clients name the registry: "localhost:4566".
+  Registry(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock, host::Random& random, Place place,
+           std::filesystem::path folder, std::string host, Outbox& outbox, Permissions& permissions);
+  // Makes the folders and the token key, and removes uploads and blobs that nothing refers to.  Throws on a broken disk.
+  void start();
+
+  task<http::Response> serve(http::Request& request);
+
+  // "AWS:<token>" is what `docker login` wants; tokens hold for twelve hours and need no table.
+  std::string token_for(const wire::Caller& caller, Instant now) const;
+  Instant token_expiry(Instant now) const;
+
+  // Stores a manifest under a tag ("" for none) and publishes its event.  Failures: "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
+  // "NAME_UNKNOWN", "TAG_INVALID" (immutable), "DIGEST_INVALID" when `expected` is another.
+  task<Result<PushOutcome>> push(std::string repository, std::string tag, std::string text, std::string content_type, std::string expected, Instant now);
+  // Removes an image or one of its tags and publishes the event; false when there was none.
+  bool remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now);
+
+  database::Database& db() { return db_; }
+  host::Clock& clock() { return clock_; }
+  const Place& place() const { return place_; }
+  const std::string& host() const { return host_; }
+
+ private:
+  struct Upload;
+  Result<wire::Caller> login(const http::Request& request, Instant now) const;
+  task<http::Response> route(Target target, http::Request& request);
+  task<http::Response> get_blob(Target target, http::Request& request);
+  task<http::Response> begin_upload(Target target, http::Request& request);
+  task<http::Response> continue_upload(Target target, http::Request& request);
+  task<http::Response> finish_upload(Target target, http::Request& request);
+  http::Response upload_state(const Target& target);
+  task<http::Response> cancel_upload(Target target);
+  task<http::Response> put_manifest(Target target, http::Request& request);
+  http::Response get_manifest(const Target& target);
+  task<http::Response> delete_manifest(Target target);
+  http::Response tags_list(const Target& target, const http::Request& request);
+  http::Response referrers(const Target& target, const http::Request& request);
+  task<Result<void>> receive(std::shared_ptr<Upload> upload, http::Request& request);
+  task<Result<void>> commit(std::shared_ptr<Upload> upload, Digest digest);
+  std::shared_ptr<Upload> find_upload(const Target& target);
+  std::filesystem::path blob_path(const std::string& digest) const;
+
+  asio::any_io_executor executor_;
+  database::Database& db_;
+  host::Pool& pool_;
+  host::Clock& clock_;
+  host::Random& random_;
+  Place place_;
+  std::filesystem::path folder_;
+  std::string host_;
+  Outbox& outbox_;
+  Permissions& permissions_;
+  std::string token_key_;
+  std::map<std::string, std::shared_ptr<Upload>> uploads_;
+};
+
+}  // namespace slipway::ecr
