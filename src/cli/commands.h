@@ -1,0 +1,49 @@
+// The commands.  Each runs to its end and returns the exit code.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/instant.h"
+#include "cli/command.h"
+
+namespace slipway::cli {
+
+struct UpOptions {
+  std::string config;  // Empty: slipway.yaml when there is one.
+  int port = 4566;
+  bool detach = false;
+  std::string account;
+  std::string region;
+  bool accept_any_credentials = false;
+  std::string docker;  // Empty: $DOCKER_HOST, else unix:///var/run/docker.sock.
+};
+int up(const Common& common, const UpOptions& options);
+int down(const Common& common);
+int env(const Common& common);
+int aws(const Common& common, const std::vector<std::string>& arguments);
+int validate(const Common& common, const std::string& config);
+int status(const Common& common);
+
+struct WatchOptions {
+  std::string service;
+  bool until_verdict = false;
+  Duration timeout{};      // Zero: for ever.
+  std::string ready_file;  // Made once the watch has begun: what is pushed from then on is seen.
+};
+int watch(const Common& common, const WatchOptions& options);
+int events_tail(const Common& common, bool follow);
+
+struct LogsOptions {
+  std::string service;  // Of a service's tasks, or of a function.
+  bool follow = false;
+  int lines = 50;
+};
+int logs(const Common& common, const LogsOptions& options);
+
+struct RollbackOptions {
+  std::string service;
+  std::string to;  // A digest or a revision of the task definition; empty: the last deployment that completed before this one.
+};
+int rollback(const Common& common, const RollbackOptions& options);
+
+}  // namespace slipway::cli

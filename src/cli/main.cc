@@ -1,0 +1,137 @@
+// slipway: the command line.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "base/log.h"
+#include "cli/commands.h"
+
+namespace {
+
+using namespace slipway;
+using namespace slipway::cli;
+
+// "90s", "500ms", "2m" -> milliseconds.
+Duration duration_of(const std::string& text) {
+  std::size_t digits = 0;
+  const long value = std::stol(text, &digits);
+  const std::string unit = text.substr(digits);
+  if (value < 0) throw CLI::ValidationError("a duration cannot be negative: " + text);
+  if (unit == "ms") return Duration{value};
+  if (unit == "s" || unit.empty()) return std::chrono::seconds(value);
+  if (unit == "m") return std::chrono::minutes(value);
+  throw CLI::ValidationError("not a duration: " + text + " (write 500ms, 90s or 2m)");
+}
+
+std::string check_duration(const std::string& text) {
+  try {
+    duration_of(text);
+    return {};
+  } catch (const std::exception&) {
+    return "not a duration: " + text + " (write 500ms, 90s or 2m)";
+  }
+}
+
+// The options of every command, and what each fills.
+struct Words {
+  Common common;
+  UpOptions up;
+  WatchOptions watch;
+  std::string watch_timeout;
+  LogsOptions logs;
+  RollbackOptions rollback;
+  std::vector<std::string> aws;
+  std::string validate;
+  bool tail_once = false;
+  int exit_code = kLive;
+};
+
+void add_up(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("up", "Start the region on this machine and make what slipway.yaml describes");
+  command->add_option("--config", words.up.config, "The configuration (default: slipway.yaml, when there is one)");
+  command->add_option("--port", words.up.port, "The one port of every API and the registry")->capture_default_str()->check(CLI::Range(1, 65535));
+  command->add_flag("--detach", words.up.detach, "Return once the region serves; its log goes to daemon.log in the state folder");
+  command->add_option("--account", words.up.account, "The account's number (default: 000000000000)")->check([](const std::string& text) {
+    const bool good = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
+    return good ? std::string() : std::string("an account has 12 digits: ") + text;
+  });
+  command->add_option("--region", words.up.region, "The region's name (default: from the configuration, else us-east-1)");
+  command->add_option("--docker", words.up.docker, "The Docker Engine (default: $DOCKER_HOST, else unix:///var/run/docker.sock)");
+  command->add_flag("--accept-any-credentials", words.up.accept_any_credentials, "Check no signatures and no policies");
+  command->callback([&] { words.exit_code = up(words.common, words.up); });
+}
+
+void add_watch(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("watch", "Follow what happens to a service: a live tree on a terminal, lines elsewhere");
+  command->add_option("service", words.watch.service, "SERVICE or CLUSTER/SERVICE (not needed when there is only one)");
+  command->add_flag("--until-verdict", words.watch.until_verdict, "End with the next deployment: 0 live, 3 rolled back, 1 failed");
+  command->add_option("--timeout", words.watch_timeout, "Give up after this long with status 4; the deployment goes on")->check(check_duration);
+  command->add_option("--ready-file", words.watch.ready_file, "A file to make once the watch has begun");
+  command->callback([&] {
+    if (!words.watch_timeout.empty()) words.watch.timeout = duration_of(words.watch_timeout);
+    words.exit_code = watch(words.common, words.watch);
+  });
+}
+
+void add_readers(CLI::App& app, Words& words) {
+  app.add_subcommand("status", "Services, tasks and the last deployment on one screen")->callback([&] { words.exit_code = status(words.common); });
+  auto* events = app.add_subcommand("events", "What happened on the event bus");
+  auto* tail = events->add_subcommand("tail", "Events, matches and deliveries as they happen");
+  tail->add_flag("--once", words.tail_once, "Print what is there and end");
+  tail->callback([&] { words.exit_code = events_tail(words.common, !words.tail_once); });
+  events->require_subcommand(1);
+  auto* logs_command = app.add_subcommand("logs", "What the tasks of a service, or a function, wrote");
+  logs_command->add_option("name", words.logs.service, "A service or a function (not needed when there is only one service)");
+  logs_command->add_flag("-f,--follow", words.logs.follow, "Go on with new lines");
+  logs_command->add_option("-n,--lines", words.logs.lines, "How many lines to begin with")->capture_default_str()->check(CLI::Range(0, 10000));
+  logs_command->callback([&] { words.exit_code = logs(words.common, words.logs); });
+}
+
+void add_others(CLI::App& app, Words& words) {
+  app.add_subcommand("down", "Stop the region, its containers and its load balancer; what it knows is kept")->callback([&] {
+    words.exit_code = down(words.common);
+  });
+  app.add_subcommand("env", "Print export lines for other tools: eval \"$(slipway env)\"")->callback([&] { words.exit_code = env(words.common); });
+  auto* aws_command = app.add_subcommand("aws", "Run the AWS CLI against the region");
+  aws_command->prefix_command();
+  aws_command->callback([&, aws_command] { words.exit_code = aws(words.common, aws_command->remaining()); });
+  auto* validate_command = app.add_subcommand("validate", "Check a slipway.yaml and say what is wrong in it");
+  validate_command->add_option("config", words.validate, "The file")->default_val("slipway.yaml");
+  validate_command->callback([&] { words.exit_code = validate(words.common, words.validate); });
+  auto* rollback_command = app.add_subcommand("rollback", "Put a service back to what ran before");
+  rollback_command->add_option("service", words.rollback.service, "SERVICE or CLUSTER/SERVICE");
+  rollback_command->add_option("--to", words.rollback.to, "A digest (sha256:…) or a revision of the task definition");
+  rollback_command->callback([&] { words.exit_code = rollback(words.common, words.rollback); });
+}
+
+int run_command(int argc, char** argv) {
+  CLI::App app{"Slipway deploys a container image with zero downtime the moment it is pushed."};
+  Words words;
+  app.add_option("--state", words.common.state, "The region's folder (default: $SLIPWAY_STATE, else .slipway)");
+  app.add_flag("--json", words.common.json, "Print JSON");
+  app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_up(app, words);
+  add_watch(app, words);
+  add_readers(app, words);
+  add_others(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int outcome = app.exit(error);
+    return outcome == 0 ? kLive : kUsage;
+  }
+  return words.exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_command(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "slipway: SLW-100: " << error.what() << "\n";
+    return kError;
+  }
+}

@@ -1,0 +1,326 @@
+#include "region/apply.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "host/files.h"
+#include "region/blueprint.h"
+
+namespace slipway::region {
+namespace {
+
+constexpr long long kFunctionMemoryMiB = 128;
+constexpr long long kFunctionTimeoutSeconds = 60;
+constexpr std::string_view kStatementId = "slipway-events";
+
+// Carries out one blueprint after the other.
+class Applier {
+ public:
+  Applier(ApplyParts parts, config::Config config) : parts_(std::move(parts)), config_(std::move(config)) {}
+
+  task<Result<void>> run() {
+    auto queue = co_await make_queue();
+    if (!queue) co_return fail(queue);
+    auto role = co_await make_role();
+    if (!role) co_return fail(role);
+    auto function = co_await make_function();
+    if (!function) co_return fail(function);
+    if (std::ranges::any_of(config_.services, [](const auto& entry) { return entry.second.listen != 0; })) {
+      auto balancer = co_await make_balancer();
+      if (!balancer) co_return fail(balancer);
+    }
+    for (const auto& [name, service] : config_.services) {
+      const auto blueprint = service_blueprint(config_, service, parts_.registry_host, parts_.context.place);
+      auto made = co_await make_service(blueprint);
+      if (!made) co_return fail(made);
+      auto ruled = co_await make_rule(blueprint);
+      if (!ruled) co_return fail(ruled);
+    }
+    co_return Result<void>{};
+  }
+
+ private:
+  // One API call.  An error names the call, so that a person can find it in the configuration.
+  task<Result<json::object>> call(std::string service, std::string operation, json::object input) {
+    const auto found = std::ranges::find(parts_.services, service, &wire::Service::name);
+    if (found == parts_.services.end()) co_return fail(Fault::internal, "SLW-100", "the region has no " + service);
+    const wire::Call context = parts_.context;
+    auto answer = co_await wire::call(**found, operation, std::move(input), context);
+    if (!answer) {
+      Error error = answer.error();
+      error.message = fmt::format("{} {}: {}", service, operation, error.message);
+      co_return std::unexpected(error);
+    }
+    // rest-json operations may answer with bytes.
+    if (answer->payload) {
+      const auto parsed = parse_json(*answer->payload);
+      co_return parsed && parsed->is_object() ? parsed->get_object() : json::object{};
+    }
+    co_return answer->output;
+  }
+
+  // As call(), but an error whose code is `harmless` (it exists already) is fine; the answer is then empty.
+  task<Result<json::object>> ensure(std::string service, std::string operation, json::object input, std::string harmless) {
+    auto answer = co_await call(service, operation, std::move(input));
+    if (!answer && answer.error().code == harmless) co_return json::object{};
+    co_return answer;
+  }
+
+  std::string arn(std::string_view service, std::string_view resource) const { return parts_.context.place.arn(service, resource); }
+
+  task<Result<void>> make_queue() {
+    const json::object input = {{"QueueName", kDeadLetterQueue}};
+    auto made = co_await ensure("sqs", "CreateQueue", input, "QueueAlreadyExists");
+    if (!made) co_return fail(made);
+    co_return Result<void>{};
+  }
+
+  task<Result<void>> make_role() {
+    const json::object role = {{"RoleName", kDeployerRole}, {"AssumeRolePolicyDocument", json::serialize(lambda_trust_policy())},
+                               {"Description", "What Slipway's deployer may do"}};
+    auto made = co_await ensure("iam", "CreateRole", role, "EntityAlreadyExists");
+    if (!made) co_return fail(made);
+    const json::object policy = {{"RoleName", kDeployerRole}, {"PolicyName", "deploy"},
+                                 {"PolicyDocument", json::serialize(deployer_policy(config_, parts_.context.place))}};
+    auto put = co_await call("iam", "PutRolePolicy", policy);
+    if (!put) co_return fail(put);
+    co_return Result<void>{};
+  }
+
+  Result<std::string> function_zip() const {
+    if (config_.function) return user_code(*config_.function);
+    const auto binary = host::read_file(parts_.deployer_binary);
+    if (!binary) {
+      return fail(Fault::not_found, "SLW-112", fmt::format("the deployer is missing ({}). Build it: cmake --build --preset release --target slipway_deployer",
+                                                           parts_.deployer_binary));
+    }
+    return host::make_zip({{.name = "bootstrap", .content = *binary, .executable = true},
+                           {.name = "slipway.json", .content = config::routes_json(config_), .executable = false}});
+  }
+
+  // A file, a folder or a zip of the user's own.
+  static Result<std::string> user_code(const config::Function& function) {
+    const std::filesystem::path path = function.code;
+    if (path.extension() == ".zip") return host::read_file(path);
+    std::vector<host::ZipEntry> entries;
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) {
+      for (const auto& file : std::filesystem::recursive_directory_iterator(path, error)) {
+        if (!file.is_regular_file()) continue;
+        auto content = host::read_file(file.path());
+        if (!content) return fail(content);
+        const bool executable = (file.status().permissions() & std::filesystem::perms::owner_exec) != std::filesystem::perms::none;
+        entries.push_back({.name = std::filesystem::relative(file.path(), path).string(), .content = *content, .executable = executable});
+      }
+      std::ranges::sort(entries, {}, &host::ZipEntry::name);
+    } else {
+      auto content = host::read_file(path);
+      if (!content) return fail(Fault::not_found, "SLW-202", "the function's code " + path.string() + " cannot be read: " + content.error().message);
+      entries.push_back({.name = path.filename().string(), .content = *content, .executable = path.filename() == "bootstrap"});
+    }
+    return host::make_zip(entries);
+  }
+
+  json::object function_configuration() const {
+    json::object variables;
+    if (config_.function) {
+      // A function of the user's own serves the first service, in the two variables that such functions read.
+      const auto& service = config_.services.begin()->second;
+      variables = {{"CLUSTER_NAME", service.cluster}, {"SERVICE_NAME", service.name}};
+      for (const auto& [name, value] : config_.function->environment) variables[name] = value;
+    }
+    const auto timeout = config_.function ? config_.function->timeout.count() / 1000 : kFunctionTimeoutSeconds;
+    const long long memory = config_.function ? config_.function->memory : kFunctionMemoryMiB;
+    return {{"FunctionName", kDeployerFunction},
+            {"Runtime", config_.function ? config_.function->runtime : "provided.al2023"},
+            {"Handler", config_.function ? config_.function->handler : "bootstrap"},
+            {"Role", fmt::format("arn:aws:iam::{}:role/{}", parts_.context.place.account, kDeployerRole)},
+            {"Timeout", timeout},
+            {"MemorySize", memory},
+            {"Environment", json::object{{"Variables", variables}}},
+            {"DeadLetterConfig", json::object{{"TargetArn", arn("sqs", kDeadLetterQueue)}}}};
+  }
+
+  task<Result<void>> make_function() {
+    const auto zip = function_zip();
+    if (!zip) co_return fail(zip);
+    const std::string code_sha256 = base64_encode(sha256(*zip));
+    const json::object which = {{"FunctionName", kDeployerFunction}};
+    auto there = co_await call("lambda", "GetFunctionConfiguration", which);
+    if (!there && there.error().fault != Fault::not_found) co_return fail(there);
+    if (!there) {
+      json::object input = function_configuration();
+      input["Code"] = json::object{{"ZipFile", base64_encode(*zip)}};
+      auto made = co_await call("lambda", "CreateFunction", input);
+      if (!made) co_return fail(made);
+    } else if (get_string(*there, "CodeSha256") != code_sha256) {
+      const json::object code = {{"FunctionName", kDeployerFunction}, {"ZipFile", base64_encode(*zip)}};
+      auto updated = co_await call("lambda", "UpdateFunctionCode", code);
+      if (!updated) co_return fail(updated);
+    }
+    if (there) {
+      auto configured = co_await call("lambda", "UpdateFunctionConfiguration", function_configuration());
+      if (!configured) co_return fail(configured);
+    }
+    // One deployer at a time: two that read and then write the same service would race (design: rule 4).
+    const json::object concurrency = {{"FunctionName", kDeployerFunction}, {"ReservedConcurrentExecutions", 1}};
+    auto limited = co_await call("lambda", "PutFunctionConcurrency", concurrency);
+    if (!limited) co_return fail(limited);
+    const json::object permission = {{"FunctionName", kDeployerFunction},
+                                     {"StatementId", kStatementId},
+                                     {"Action", "lambda:InvokeFunction"},
+                                     {"Principal", "events.amazonaws.com"},
+                                     {"SourceArn", arn("events", "rule/slipway-push-*")}};
+    auto permitted = co_await ensure("lambda", "AddPermission", permission, "ResourceConflictException");
+    if (!permitted) co_return fail(permitted);
+    co_return Result<void>{};
+  }
+
+  task<Result<void>> make_balancer() {
+    const json::object input = {{"Name", config_.project}, {"Type", "application"}, {"Scheme", "internet-facing"}};
+    const json::object named = {{"Names", json::array{config_.project}}};
+    auto there = co_await call("elasticloadbalancing", "DescribeLoadBalancers", named);
+    if (!there) {
+      if (there.error().code != "LoadBalancerNotFound") co_return fail(there);
+      there = co_await call("elasticloadbalancing", "CreateLoadBalancer", input);
+      if (!there) co_return fail(there);
+    }
+    balancer_arn_ = get_string(get_array(*there, "LoadBalancers").at(0).as_object(), "LoadBalancerArn");
+    co_return Result<void>{};
+  }
+
+  task<Result<std::string>> make_target_group(json::object wanted) {
+    const json::object named = {{"Names", json::array{get_string(wanted, "Name")}}};
+    auto there = co_await call("elasticloadbalancing", "DescribeTargetGroups", named);
+    if (!there) {
+      if (there.error().code != "TargetGroupNotFound") co_return fail(there);
+      there = co_await call("elasticloadbalancing", "CreateTargetGroup", wanted);
+      if (!there) co_return fail(there);
+      co_return get_string(get_array(*there, "TargetGroups").at(0).as_object(), "TargetGroupArn");
+    }
+    const std::string found = get_string(get_array(*there, "TargetGroups").at(0).as_object(), "TargetGroupArn");
+    json::object change = {{"TargetGroupArn", found}};
+    for (const auto& [name, value] : wanted) {
+      if (name.starts_with("HealthCheck") || name.ends_with("ThresholdCount") || name == "Matcher") change[name] = value;
+    }
+    auto changed = co_await call("elasticloadbalancing", "ModifyTargetGroup", change);
+    if (!changed) co_return fail(changed);
+    co_return found;
+  }
+
+  task<Result<void>> make_listener(json::object wanted, std::string target_group_arn) {
+    const json::object of = {{"LoadBalancerArn", balancer_arn_}};
+    auto listed = co_await call("elasticloadbalancing", "DescribeListeners", of);
+    if (!listed) co_return fail(listed);
+    for (const json::value& listener : get_array(*listed, "Listeners")) {
+      if (get_int(listener.as_object(), "Port") == get_int(wanted, "Port")) co_return Result<void>{};
+    }
+    wanted["LoadBalancerArn"] = balancer_arn_;
+    wanted["DefaultActions"] = json::array{json::object{{"Type", "forward"}, {"TargetGroupArn", target_group_arn}}};
+    auto made = co_await call("elasticloadbalancing", "CreateListener", wanted);
+    if (!made) co_return fail(made);
+    co_return Result<void>{};
+  }
+
+  // Registers the configured task definition; a service that runs keeps the image that it runs.
+  task<Result<std::string>> register_definition(json::object wanted, std::string current_arn) {
+    if (!current_arn.empty()) {
+      const json::object which = {{"taskDefinition", current_arn}};
+      auto current = co_await call("ecs", "DescribeTaskDefinition", which);
+      if (!current) co_return fail(current);
+      const json::object definition = get_object(*current, "taskDefinition");
+      const std::string image = get_string(get_array(definition, "containerDefinitions").at(0).as_object(), "image");
+      wanted.at("containerDefinitions").as_array().at(0).as_object()["image"] = image;
+    }
+    auto registered = co_await call("ecs", "RegisterTaskDefinition", wanted);
+    if (!registered) co_return fail(registered);
+    co_return get_string(get_object(*registered, "taskDefinition"), "taskDefinitionArn");
+  }
+
+  task<Result<void>> make_service(ServiceBlueprint blueprint) {
+    const json::object repository = {{"repositoryName", blueprint.repository}};
+    auto made = co_await ensure("ecr", "CreateRepository", repository, "RepositoryAlreadyExistsException");
+    if (!made) co_return fail(made);
+    const json::object cluster = {{"clusterName", blueprint.cluster}};
+    auto clustered = co_await call("ecs", "CreateCluster", cluster);
+    if (!clustered) co_return fail(clustered);
+    json::object wanted = blueprint.service;
+    if (!blueprint.listener.empty()) {
+      auto target_group = co_await make_target_group(blueprint.target_group);
+      if (!target_group) co_return fail(target_group);
+      auto listening = co_await make_listener(blueprint.listener, *target_group);
+      if (!listening) co_return fail(listening);
+      wanted["loadBalancers"] = json::array{json::object{{"targetGroupArn", *target_group},
+                                                         {"containerName", blueprint.name},
+                                                         {"containerPort", get_int(blueprint.target_group, "Port")}}};
+    }
+    const json::object which = {{"cluster", blueprint.cluster}, {"services", json::array{blueprint.name}}};
+    auto described = co_await call("ecs", "DescribeServices", which);
+    if (!described) co_return fail(described);
+    std::string current;
+    for (const json::value& service : get_array(*described, "services")) {
+      if (get_string(service.as_object(), "status") == "ACTIVE") current = get_string(service.as_object(), "taskDefinition");
+    }
+    if (!current.empty() && applied(blueprint) == blueprint.fingerprint) co_return Result<void>{};
+    auto definition = co_await register_definition(blueprint.task_definition, current);
+    if (!definition) co_return fail(definition);
+    wanted["taskDefinition"] = *definition;
+    auto put = co_await (current.empty() ? call("ecs", "CreateService", wanted) : call("ecs", "UpdateService", update_of(wanted)));
+    if (!put) co_return fail(put);
+    co_return co_await remember(blueprint.cluster + "/" + blueprint.name, blueprint.fingerprint);
+  }
+
+  static json::object update_of(json::object create) {
+    create["service"] = create.at("serviceName");
+    for (const std::string_view member : {"serviceName", "launchType"}) create.erase(member);
+    return create;
+  }
+
+  std::string applied(const ServiceBlueprint& blueprint) {
+    const auto row = parts_.database->read().query_one("SELECT fingerprint FROM applied WHERE service = ?1", {blueprint.cluster + "/" + blueprint.name});
+    return row ? row->text(0) : std::string();
+  }
+
+  task<Result<void>> remember(std::string service, std::string fingerprint) {
+    auto put = [service, fingerprint](database::Transaction& tx) {
+      return tx.execute("INSERT OR REPLACE INTO applied (service, fingerprint) VALUES (?1, ?2)", {service, fingerprint});
+    };
+    co_await parts_.database->write(put);
+    co_return Result<void>{};
+  }
+
+  task<Result<void>> make_rule(ServiceBlueprint blueprint) {
+    auto put = co_await call("events", "PutRule", blueprint.rule);
+    if (!put) co_return fail(put);
+    const json::object target = {{"Id", "deployer"},
+                                 {"Arn", arn("lambda", fmt::format("function:{}", kDeployerFunction))},
+                                 {"DeadLetterConfig", json::object{{"Arn", arn("sqs", kDeadLetterQueue)}}}};
+    const json::object targets = {{"Rule", blueprint.rule_name}, {"Targets", json::array{target}}};
+    auto aimed = co_await call("events", "PutTargets", targets);
+    if (!aimed) co_return fail(aimed);
+    if (get_int(*aimed, "FailedEntryCount") > 0)
+      co_return fail(Fault::invalid, "SLW-113", "the rule " + blueprint.rule_name + " cannot reach the deployer: " + json::serialize(*aimed));
+    co_return Result<void>{};
+  }
+
+  ApplyParts parts_;
+  config::Config config_;
+  std::string balancer_arn_;
+};
+
+}  // namespace
+
+database::Schema apply_schema() {
+  return {.room = "region", .statements = {"CREATE TABLE applied (service TEXT PRIMARY KEY, fingerprint TEXT NOT NULL)"}};
+}
+
+task<Result<void>> apply(ApplyParts parts, config::Config config) {
+  Applier applier(std::move(parts), std::move(config));
+  co_return co_await applier.run();
+}
+
+}  // namespace slipway::region

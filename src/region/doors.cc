@@ -1,0 +1,124 @@
+#include "region/doors.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace slipway::region {
+namespace {
+
+constexpr std::string_view kEventsPrincipal = "events.amazonaws.com";
+
+// "localhost:4566/team/app:v1" -> registry host, repository, tag or digest.
+struct Reference {
+  std::string registry;
+  std::string repository;
+  std::string tag = "latest";
+  std::string digest;
+};
+
+Reference parse_reference(const std::string& image) {
+  Reference out;
+  std::string rest = image;
+  const auto slash = rest.find('/');
+  if (slash != std::string::npos && rest.substr(0, slash).find_first_of(".:") != std::string::npos) {
+    out.registry = rest.substr(0, slash);
+    rest = rest.substr(slash + 1);
+  } else if (slash != std::string::npos && rest.substr(0, slash) == "localhost") {
+    out.registry = "localhost";
+    rest = rest.substr(slash + 1);
+  }
+  if (const auto at = rest.find('@'); at != std::string::npos) {
+    out.digest = rest.substr(at + 1);
+    rest = rest.substr(0, at);
+  }
+  if (const auto colon = rest.find(':'); colon != std::string::npos) {
+    out.tag = rest.substr(colon + 1);
+    rest = rest.substr(0, colon);
+  }
+  out.repository = rest;
+  return out;
+}
+
+}  // namespace
+
+Result<void> EventTargets::accepts(const std::string& arn) {
+  const auto parsed = parse_arn(arn);
+  const bool function = parsed && parsed->service == "lambda" && parsed->resource.starts_with("function:");
+  const bool queue = parsed && parsed->service == "sqs";
+  const bool group = parsed && parsed->service == "logs" && parsed->resource.starts_with("log-group:");
+  if (function || queue || group) return {};
+  return fail(Fault::invalid, "ValidationException", fmt::format("{} cannot be a target here: Lambda functions, SQS queues and log groups can.", arn));
+}
+
+task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
+  const auto parsed = parse_arn(delivery.target_arn);
+  if (!parsed) co_return fail(Fault::not_found, "NO_RESOURCE", "not an ARN: " + delivery.target_arn);
+  if (parsed->service == "lambda") co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal), delivery.rule_arn);
+  if (parsed->service == "sqs") {
+    auto sent = co_await queues_.send(delivery.target_arn, delivery.payload, {});
+    if (!sent) co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR", sent.error().message);
+    co_return Result<void>{};
+  }
+  if (parsed->service == "logs") {
+    std::string group = parsed->resource.substr(std::string_view("log-group:").size());
+    if (group.ends_with(":*")) group.resize(group.size() - 2);
+    archive_.append(group, delivery.event_id, {{.at = clock_.now(), .message = delivery.payload}});
+    co_await archive_.flush();
+    co_return Result<void>{};
+  }
+  co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
+}
+
+task<Result<void>> QueueLetters::send(std::string queue_arn, std::string body, std::map<std::string, std::pair<std::string, std::string>> attributes) {
+  auto sent = co_await queues_.send(queue_arn, body, attributes);
+  if (!sent) co_return fail(sent);
+  co_return Result<void>{};
+}
+
+task<Result<lambda::RoleCredentials>> FunctionRoles::session(std::string role_arn, std::string session_name, Duration lifetime) {
+  auto made = co_await authority_.service_session(role_arn, "lambda.amazonaws.com", session_name, lifetime);
+  if (!made) co_return fail(made);
+  co_return lambda::RoleCredentials{.access_key_id = made->access_key_id, .secret_access_key = made->secret_access_key, .session_token = made->session_token};
+}
+
+task<Result<ecs::ResolvedImage>> TaskImages::resolve(std::string image) {
+  const Reference wanted = parse_reference(image);
+  const bool aws_name = wanted.registry.find(".dkr.ecr.") != std::string::npos;
+  if (wanted.registry != registry_.host() && !aws_name) {
+    // Not of our registry: the engine's own image, or one that the engine pulls by itself.
+    auto present = co_await containers_.ensure_image(image, std::nullopt);
+    if (!present) co_return fail(present);
+    co_return ecs::ResolvedImage{.reference = image, .digest = {}, .login = std::nullopt};
+  }
+  auto& db = registry_.db().read();
+  const std::string digest = wanted.digest.empty() ? ecr::digest_of_tag(db, wanted.repository, wanted.tag).value_or("") : wanted.digest;
+  if (digest.empty() || !ecr::get_image(db, wanted.repository, digest)) {
+    co_return fail(Fault::not_found, "ImageNotFound",
+                   fmt::format("{} is not in the registry. Push it: docker push {}/{}:{}", image, registry_.host(), wanted.repository, wanted.tag));
+  }
+  const host::RegistryLogin login{.username = "AWS", .password = registry_.token_for(authority_.administrator(), clock_.now())};
+  co_return ecs::ResolvedImage{.reference = fmt::format("{}/{}@{}", registry_.host(), wanted.repository, digest), .digest = digest, .login = login};
+}
+
+Result<void> TaskTargets::check(const std::string& arn) {
+  if (elb::get(balancer_.db().read(), "group", arn)) return {};
+  return fail(Fault::not_found, "TargetGroupNotFound", "there is no target group " + arn);
+}
+
+std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
+  std::vector<ecs::TargetStatus> out;
+  for (const elb::TargetView& view : balancer_.targets(arn)) {
+    ecs::TargetStatus status{.id = view.target.id, .in_traffic = view.target.in_traffic && !view.target.draining, .description = view.health.description};
+    switch (view.health.state) {
+      case elb::TargetState::initial: status.state = ecs::TargetStatus::State::initial; break;
+      case elb::TargetState::healthy: status.state = ecs::TargetStatus::State::healthy; break;
+      case elb::TargetState::unhealthy: status.state = ecs::TargetStatus::State::unhealthy; break;
+      case elb::TargetState::draining: status.state = ecs::TargetStatus::State::draining; break;
+    }
+    out.push_back(std::move(status));
+  }
+  return out;
+}
+
+}  // namespace slipway::region

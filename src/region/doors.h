@@ -1,0 +1,154 @@
+// The doors between rooms: what each room asks of others (its ports.h), answered by the room that can.  This file shows every
+// coupling of the region.
+#pragma once
+#include <string>
+
+#include "base/arn.h"
+#include "ecr/ports.h"
+#include "ecr/worker.h"
+#include "ecs/ports.h"
+#include "elb/worker.h"
+#include "events/bus.h"
+#include "events/ports.h"
+#include "host/containers.h"
+#include "iam/worker.h"
+#include "lambda/ports.h"
+#include "lambda/worker.h"
+#include "logs/worker.h"
+#include "sqs/queues.h"
+
+namespace slipway::region {
+
+// ecr -> events, iam
+class PushOutbox final : public ecr::Outbox {
+ public:
+  explicit PushOutbox(events::Bus& bus) : bus_(bus) {}
+  void publish(database::Transaction& tx, Event event) override { bus_.publish(tx, std::move(event)); }
+
+ private:
+  events::Bus& bus_;
+};
+
+class RegistryPermissions final : public ecr::Permissions {
+ public:
+  RegistryPermissions(iam::Authority& authority, bool open) : authority_(authority), open_(open) {}
+  Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& resource) override {
+    return open_ ? Result<void>{} : authority_.authorize(caller, action, resource);
+  }
+
+ private:
+  iam::Authority& authority_;
+  bool open_;
+};
+
+// events -> lambda, sqs, logs
+class EventTargets final : public events::Targets {
+ public:
+  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock)
+      : functions_(functions), queues_(queues), archive_(archive), clock_(clock) {}
+  Result<void> accepts(const std::string& arn) override;
+  task<Result<void>> deliver(events::Delivery delivery) override;
+
+ private:
+  lambda::Functions& functions_;
+  sqs::Queues& queues_;
+  logs::Archive& archive_;
+  host::Clock& clock_;
+};
+
+// events, lambda -> sqs
+class QueueLetters final : public events::DeadLetters, public lambda::DeadLetters {
+ public:
+  explicit QueueLetters(sqs::Queues& queues) : queues_(queues) {}
+  task<Result<void>> send(std::string queue_arn, std::string body, std::map<std::string, std::pair<std::string, std::string>> attributes) override;
+
+ private:
+  sqs::Queues& queues_;
+};
+
+// lambda -> logs, iam
+class FunctionLogs final : public lambda::Logs {
+ public:
+  explicit FunctionLogs(logs::Archive& archive) : archive_(archive) {}
+  void append(std::string group, std::string stream, Instant at, std::string message) override {
+    archive_.append(std::move(group), std::move(stream), {{.at = at, .message = std::move(message)}});
+  }
+
+ private:
+  logs::Archive& archive_;
+};
+
+class FunctionRoles final : public lambda::Roles {
+ public:
+  explicit FunctionRoles(iam::Authority& authority) : authority_(authority) {}
+  Result<void> check(const std::string& role_arn) override { return authority_.check_role(role_arn, "lambda.amazonaws.com"); }
+  task<Result<lambda::RoleCredentials>> session(std::string role_arn, std::string session_name, Duration lifetime) override;
+
+ private:
+  iam::Authority& authority_;
+};
+
+// ecs -> ecr, the engine
+class TaskImages final : public ecs::Images {
+ public:
+  TaskImages(ecr::Registry& registry, host::Containers& containers, host::Clock& clock, iam::Authority& authority, Place place)
+      : registry_(registry), containers_(containers), clock_(clock), authority_(authority), place_(std::move(place)) {}
+  task<Result<ecs::ResolvedImage>> resolve(std::string image) override;
+
+ private:
+  ecr::Registry& registry_;
+  host::Containers& containers_;
+  host::Clock& clock_;
+  iam::Authority& authority_;
+  Place place_;
+};
+
+// ecs -> elb
+class TaskTargets final : public ecs::TargetGroups {
+ public:
+  explicit TaskTargets(elb::Balancer& balancer) : balancer_(balancer) {}
+  Result<void> check(const std::string& arn) override;
+  task<Result<void>> register_target(std::string arn, std::string id, std::string address, int port) override {
+    return balancer_.register_target(std::move(arn), std::move(id), std::move(address), port);
+  }
+  task<Result<void>> deregister_target(std::string arn, std::string id) override { return balancer_.deregister_target(std::move(arn), std::move(id)); }
+  std::vector<ecs::TargetStatus> targets(const std::string& arn) override;
+  void on_change(std::function<void()> news) override { balancer_.on_change(std::move(news)); }
+
+ private:
+  elb::Balancer& balancer_;
+};
+
+// ecs -> logs, events
+class TaskLogs final : public ecs::Logs {
+ public:
+  explicit TaskLogs(logs::Archive& archive) : archive_(archive) {}
+  void append(std::string group, std::string stream, ecs::LogEntry entry) override {
+    archive_.append(std::move(group), std::move(stream), {{.at = entry.at, .message = std::move(entry.message)}});
+  }
+
+ private:
+  logs::Archive& archive_;
+};
+
+class TaskEvents final : public ecs::EventSink {
+ public:
+  explicit TaskEvents(events::Bus& bus) : bus_(bus) {}
+  void publish(database::Transaction& tx, Event event) override { bus_.publish(tx, std::move(event)); }
+
+ private:
+  events::Bus& bus_;
+};
+
+// The bus is made before what it delivers to: rooms that publish need it, and its targets need them.
+class LateTargets final : public events::Targets {
+ public:
+  void connect(events::Targets& targets) { targets_ = &targets; }
+  Result<void> accepts(const std::string& arn) override { return targets_->accepts(arn); }
+  task<Result<void>> deliver(events::Delivery delivery) override { return targets_->deliver(std::move(delivery)); }
+
+ private:
+  events::Targets* targets_ = nullptr;
+};
+
+}  // namespace slipway::region
