@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
+#include <optional>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -40,7 +41,6 @@ struct Words {
   std::string watch_timeout;
   LogsOptions logs;
   RollbackOptions rollback;
-  std::vector<std::string> aws;
   std::string validate;
   bool tail_once = false;
   int exit_code = kLive;
@@ -92,9 +92,8 @@ void add_others(CLI::App& app, Words& words) {
     words.exit_code = down(words.common);
   });
   app.add_subcommand("env", "Print export lines for other tools: eval \"$(slipway env)\"")->callback([&] { words.exit_code = env(words.common); });
-  auto* aws_command = app.add_subcommand("aws", "Run the AWS CLI against the region");
-  aws_command->prefix_command();
-  aws_command->callback([&, aws_command] { words.exit_code = aws(words.common, aws_command->remaining()); });
+  // Only for the help: run_command() hands its arguments to the AWS CLI as they are.
+  app.add_subcommand("aws", "Run the AWS CLI against the region: slipway aws ecs list-services");
   auto* validate_command = app.add_subcommand("validate", "Check a slipway.yaml and say what is wrong in it");
   validate_command->add_option("config", words.validate, "The file")->default_val("slipway.yaml");
   validate_command->callback([&] { words.exit_code = validate(words.common, words.validate); });
@@ -104,7 +103,25 @@ void add_others(CLI::App& app, Words& words) {
   rollback_command->callback([&] { words.exit_code = rollback(words.common, words.rollback); });
 }
 
+// `slipway [--state DIR] aws ARGUMENTS…`: the arguments are another program's, so nothing here may read them.
+std::optional<int> aws_command(int argc, char** argv) {
+  Common common;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "aws") return aws(common, {argv + i + 1, argv + argc});
+    if (word == "--state" && i + 1 < argc) {
+      common.state = argv[++i];
+    } else if (word.starts_with("--state=")) {
+      common.state = word.substr(8);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
 int run_command(int argc, char** argv) {
+  if (const auto outcome = aws_command(argc, argv)) return *outcome;
   CLI::App app{"Slipway deploys a container image with zero downtime the moment it is pushed."};
   Words words;
   app.add_option("--state", words.common.state, "The region's folder (default: $SLIPWAY_STATE, else .slipway)");

@@ -171,10 +171,20 @@ class Api {
       for (const json::value& id : ids) {
         const std::string tag = get_string(id.as_object(), "imageTag");
         const std::string digest = get_string(id.as_object(), "imageDigest");
-        if (registry->remove(tx, name, tag, tag.empty() ? digest : "", call.now)) {
-          gone.push_back(id);
-        } else {
-          failures.push_back({{"imageId", id}, {"failureCode", "ImageNotFound"}, {"failureReason", "Requested image not found"}});
+        const auto refuse = [&](const char* code, const char* reason) { failures.push_back({{"imageId", id}, {"failureCode", code}, {"failureReason", reason}}); };
+        const auto named = tag.empty() ? std::nullopt : digest_of_tag(tx, name, tag);
+        if (tag.empty() && digest.empty()) {
+          refuse("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null");
+          continue;
+        }
+        if (named && !digest.empty() && *named != digest) {
+          refuse("ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest");
+          continue;
+        }
+        switch (registry->remove(tx, name, tag, tag.empty() ? digest : "", call.now)) {
+          case Registry::Removal::removed: gone.push_back(id); break;
+          case Registry::Removal::unknown: refuse("ImageNotFound", "Requested image not found"); break;
+          case Registry::Removal::referenced: refuse("ImageReferencedByManifestList", "Requested image referenced by manifest list"); break;
         }
       }
       Answer answer;

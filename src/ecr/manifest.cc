@@ -115,15 +115,20 @@ std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size
 
 std::optional<Target> parse_target(std::string_view path) {
   if (!path.starts_with("/v2/")) return std::nullopt;
-  path.remove_prefix(4);
-  if (path.ends_with("/tags/list")) return Target{.repository = std::string(path.substr(0, path.size() - 10)), .kind = "tags", .reference = "list"};
-  const auto uploads = path.find("/blobs/uploads/");
-  if (uploads != std::string_view::npos) return Target{.repository = std::string(path.substr(0, uploads)), .kind = "uploads", .reference = std::string(path.substr(uploads + 15))};
-  if (path.ends_with("/blobs/uploads")) return Target{.repository = std::string(path.substr(0, path.size() - 14)), .kind = "uploads", .reference = ""};
-  for (const std::string_view kind : {"/manifests/", "/blobs/", "/referrers/"}) {
-    const auto at = path.rfind(kind);
-    if (at == std::string_view::npos) continue;
-    return Target{.repository = std::string(path.substr(0, at)), .kind = std::string(kind.substr(1, kind.size() - 2)), .reference = std::string(path.substr(at + kind.size()))};
+  std::vector<std::string> steps = split(path.substr(4), '/');
+  // Read from the end, as a repository may be called "team/manifests/app".
+  const auto take = [&](std::size_t count, std::string kind, std::string reference) -> std::optional<Target> {
+    if (steps.size() <= count) return std::nullopt;
+    steps.resize(steps.size() - count);
+    return Target{.repository = join(steps, "/"), .kind = std::move(kind), .reference = std::move(reference)};
+  };
+  const auto step = [&](std::size_t from_end) { return steps.size() < from_end ? std::string() : steps[steps.size() - from_end]; };
+  const std::string last = step(1);
+  if (step(2) == "tags" && last == "list") return take(2, "tags", last);
+  if (step(3) == "blobs" && step(2) == "uploads") return take(3, "uploads", last);
+  if (step(2) == "blobs" && last == "uploads") return take(2, "uploads", "");
+  for (const char* kind : {"manifests", "blobs", "referrers"}) {
+    if (step(2) == kind) return take(2, kind, last);
   }
   return std::nullopt;
 }

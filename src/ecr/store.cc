@@ -1,5 +1,9 @@
 #include "ecr/store.h"
 
+#include <algorithm>
+
+#include "ecr/manifest.h"
+
 namespace slipway::ecr {
 namespace {
 
@@ -67,6 +71,16 @@ std::vector<Image> list_images(database::Connection& db, const std::string& repo
   for (const auto& row : db.query(std::string("SELECT ") + kImageColumns + " FROM ecr_images WHERE repository = ?1 ORDER BY pushed_at, digest", {repository}))
     all.push_back(read_image(row));
   return all;
+}
+std::vector<std::string> indexes_naming(database::Connection& db, const std::string& repository, const std::string& digest) {
+  std::vector<std::string> out;
+  // instr() leaves few to parse: most images are named by no index.
+  const auto rows = db.query("SELECT digest, manifest, media_type FROM ecr_images WHERE repository = ?1 AND digest <> ?2 AND instr(manifest, ?2) > 0", {repository, digest});
+  for (const auto& row : rows) {
+    const auto manifest = parse_manifest(row.text(1), row.text(2));
+    if (manifest && std::ranges::find(manifest->manifests, digest) != manifest->manifests.end()) out.push_back(row.text(0));
+  }
+  return out;
 }
 void erase_image(database::Transaction& tx, const std::string& repository, const std::string& digest) {
   tx.execute("DELETE FROM ecr_tags WHERE repository = ?1 AND digest = ?2", {repository, digest});

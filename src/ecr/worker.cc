@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr Duration kTokenLifetime = 12h;                      // As ECR's.
 constexpr std::size_t kPieceBytes = 1024 * 1024;              // Hashed and written at once, off the loop.
 constexpr std::size_t kTagsPageMax = 1000;
-constexpr std::size_t kUploadsMax = 1000;
+constexpr std::size_t kUploadsMax = 256;                       // Each holds a descriptor; beyond it the longest idle one gives way.
 
 http::Response registry_error(int status, std::string_view code, std::string_view message) {
   const json::object body = {{"errors", json::array{json::object{{"code", code}, {"message", message}}}}};
@@ -53,6 +53,49 @@ http::Response created(std::string location, const std::string& digest) {
   return response;
 }
 
+http::Response upload_busy() { return registry_error(409, "BLOB_UPLOAD_INVALID", "another request writes to this upload"); }
+
+// The IAM action that ECR asks for, so that a policy written for ECR means the same here.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+std::string action_of(const std::string& method, const std::string& kind) {
+  const bool reads = method == "GET" || method == "HEAD";
+  if (kind == "tags") return "ecr:ListImages";
+  if (kind == "blobs" && method == "HEAD") return "ecr:BatchCheckLayerAvailability";
+  if (kind == "blobs") return "ecr:GetDownloadUrlForLayer";
+  if (kind == "uploads" && method == "PATCH") return "ecr:UploadLayerPart";
+  if (kind == "uploads" && method == "PUT") return "ecr:CompleteLayerUpload";
+  if (kind == "uploads") return "ecr:InitiateLayerUpload";
+  return reads ? "ecr:BatchGetImage" : method == "DELETE" ? "ecr:BatchDeleteImage" : "ecr:PutImage";
+}
+
+// The first byte of "Content-Range: 5-9", when the range agrees with the Content-Length beside it.
+std::optional<std::uint64_t> first_byte(const http::Headers& headers, std::string_view range) {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  const char* const end = range.data() + range.size();
+  const auto [dash, bad_first] = std::from_chars(range.data(), end, first);
+  if (bad_first != std::errc() || dash == end || *dash != '-') return std::nullopt;
+  const auto [rest, bad_last] = std::from_chars(dash + 1, end, last);
+  if (bad_last != std::errc() || rest != end || last < first) return std::nullopt;
+  const auto length = headers.find("Content-Length");
+  if (length && *length != std::to_string(last - first + 1)) return std::nullopt;
+  return first;
+}
+
+// Blocks.  The digest of a file, read piece by piece: a layer may be larger than memory.
+Result<Digest> digest_of_file(const std::filesystem::path& path, std::string_view algorithm) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::unexpected(host::file_error(path, "read", errno));
+  Hasher hasher(algorithm);
+  std::string piece(kPieceBytes, '\0');
+  ssize_t got = 0;
+  while ((got = ::read(fd, piece.data(), piece.size())) > 0) hasher.update({piece.data(), static_cast<std::size_t>(got)});
+  const int reason = errno;
+  ::close(fd);
+  if (got < 0) return std::unexpected(host::file_error(path, "read", reason));
+  return hasher.finish();
+}
+
 }  // namespace
 
 // One upload under way: its file, and the hash of what the file holds.
@@ -63,7 +106,8 @@ struct Registry::Upload {
   int fd = -1;
   std::uint64_t bytes = 0;
   Hasher hasher;
-  bool busy = false;
+  bool busy = false;  // A request writes or commits it; nobody else may meanwhile.
+  Instant touched{};
   Upload() = default;
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
@@ -71,6 +115,23 @@ struct Registry::Upload {
     if (fd >= 0) ::close(fd);
   }
 };
+
+namespace {
+
+// Holds an upload for the length of one request, however that ends.
+template <class Held>
+class Claim {
+ public:
+  explicit Claim(std::shared_ptr<Held> upload) : upload_(std::move(upload)) { upload_->busy = true; }
+  ~Claim() { upload_->busy = false; }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+ private:
+  std::shared_ptr<Held> upload_;
+};
+
+}  // namespace
 
 Registry::Registry(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock, host::Random& random, Place place,
                    std::filesystem::path folder, std::string host, Outbox& outbox, Permissions& permissions)
@@ -147,23 +208,22 @@ task<http::Response> Registry::serve(http::Request& request) {
   const auto target = parse_target(path);
   if (!target) co_return registry_error(404, "UNSUPPORTED", "there is no " + request.method + " " + path);
   if (!valid_repository(target->repository)) co_return registry_error(400, "NAME_INVALID", "'" + target->repository + "' is not a repository name");
-  const bool reads = request.method == "GET" || request.method == "HEAD";
-  const std::string action = reads ? "ecr:BatchGetImage" : request.method == "DELETE" ? "ecr:BatchDeleteImage" : target->kind == "manifests" ? "ecr:PutImage" : "ecr:InitiateLayerUpload";
-  auto allowed = permissions_.allow(*caller, action, place_.arn("ecr", "repository/" + target->repository));
+  auto allowed = permissions_.allow(*caller, action_of(request.method, target->kind), place_.arn("ecr", "repository/" + target->repository));
   if (!allowed) co_return registry_error(403, "DENIED", allowed.error().message);
   if (!get_repository(db_.read(), target->repository)) co_return error_of(no_repository(target->repository, place_.account).error());
   const Target known = *target;
-  http::Response response = co_await route(known, request);
+  const wire::Caller who = *caller;
+  http::Response response = co_await route(known, request, who);
   response.headers.set("Docker-Distribution-Api-Version", "registry/2.0");
   co_return response;
 }
 
-task<http::Response> Registry::route(Target target, http::Request& request) {
+task<http::Response> Registry::route(Target target, http::Request& request, wire::Caller caller) {
   const std::string& method = request.method;
   const bool reads = method == "GET" || method == "HEAD";
   if (target.kind == "blobs" && reads) co_return co_await get_blob(target, request);
   if (target.kind == "uploads") {
-    if (method == "POST" && target.reference.empty()) co_return co_await begin_upload(target, request);
+    if (method == "POST" && target.reference.empty()) co_return co_await begin_upload(target, request, caller);
     if (method == "PATCH") co_return co_await continue_upload(target, request);
     if (method == "PUT") co_return co_await finish_upload(target, request);
     if (method == "GET") co_return upload_state(target);
@@ -221,11 +281,35 @@ http::Response Registry::upload_state(const Target& target) {
   return response;
 }
 
-task<http::Response> Registry::begin_upload(Target target, http::Request& request) {
+std::optional<long long> Registry::mountable(const wire::Caller& caller, const std::string& from, const std::string& digest) {
+  // Who may not read the source must not get at its content by way of a repository of its own.
+  if (!permissions_.allow(caller, "ecr:GetDownloadUrlForLayer", place_.arn("ecr", "repository/" + from))) return std::nullopt;
+  return blob_bytes(db_.read(), from, digest);
+}
+
+// False when every upload is being written to.
+bool Registry::make_room_for_upload() {
+  if (uploads_.size() < kUploadsMax) return true;
+  std::shared_ptr<Upload> idle;
+  for (const auto& [id, upload] : uploads_) {
+    if (!upload->busy && (!idle || upload->touched < idle->touched)) idle = upload;
+  }
+  if (!idle) return false;
+  drop_upload(*idle);
+  return true;
+}
+
+void Registry::drop_upload(const Upload& upload) {
+  std::error_code ignored;
+  std::filesystem::remove(upload.path, ignored);
+  uploads_.erase(std::string(upload.id));
+}
+
+task<http::Response> Registry::begin_upload(Target target, http::Request& request, wire::Caller caller) {
   const auto mount = request.query_value("mount");
   if (mount && parse_digest(*mount)) {
     const std::string from = request.query_value("from").value_or("");
-    const auto bytes = blob_bytes(db_.read(), from, *mount);
+    const auto bytes = mountable(caller, from, *mount);
     if (bytes) {
       const std::string digest = *mount;
       auto link = [target, digest, bytes](database::Transaction& tx) { link_blob(tx, target.repository, digest, *bytes); };
@@ -233,16 +317,22 @@ task<http::Response> Registry::begin_upload(Target target, http::Request& reques
       co_return created(fmt::format("/v2/{}/blobs/{}", target.repository, digest), digest);
     }
   }
-  if (uploads_.size() >= kUploadsMax) co_return registry_error(429, "TOOMANYREQUESTS", "too many uploads are under way");
+  if (!make_room_for_upload()) co_return registry_error(429, "TOOMANYREQUESTS", "too many uploads are under way");
   auto upload = std::make_shared<Upload>();
   upload->id = random_.uuid();
   upload->repository = target.repository;
   upload->path = folder_ / "uploads" / upload->id;
   upload->fd = ::open(upload->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (upload->fd < 0) co_return error_of(host::file_error(upload->path, "create", errno));
+  upload->touched = clock_.now();
   uploads_[upload->id] = upload;
   target.reference = upload->id;
-  if (request.query_value("digest")) co_return co_await finish_upload(target, request);
+  if (request.query_value("digest")) {
+    http::Response finished = co_await finish_upload(target, request);
+    // Nobody was told this upload's name, so nobody can go on with it.
+    if (finished.status != 201 && uploads_.contains(upload->id)) drop_upload(*upload);
+    co_return finished;
+  }
   http::Response response = upload_state(target);
   response.status = 202;
   co_return response;
@@ -250,8 +340,6 @@ task<http::Response> Registry::begin_upload(Target target, http::Request& reques
 
 // Writes and hashes the body in pieces, off the loop.
 task<Result<void>> Registry::receive(std::shared_ptr<Upload> upload, http::Request& request) {
-  if (upload->busy) co_return fail(Fault::invalid, "BLOB_UPLOAD_INVALID", "another request writes to this upload");
-  upload->busy = true;
   Result<void> outcome;
   bool more = true;
   while (more && outcome) {
@@ -270,31 +358,35 @@ task<Result<void>> Registry::receive(std::shared_ptr<Upload> upload, http::Reque
       }
     }
     if (!outcome || piece->empty()) break;
-    auto store = [upload, piece]() -> Result<void> {
-      std::string_view left = *piece;
-      while (!left.empty()) {
-        const ssize_t written = ::write(upload->fd, left.data(), left.size());
+    const std::uint64_t start = upload->bytes;
+    // At its own place in the file: what a full disk let through of a piece is overwritten by the next try, so that the
+    // file always holds what was hashed.
+    auto store = [upload, piece, start]() -> Result<void> {
+      for (std::size_t done = 0; done < piece->size();) {
+        const ssize_t written = ::pwrite(upload->fd, piece->data() + done, piece->size() - done, static_cast<off_t>(start + done));
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) return std::unexpected(host::file_error(upload->path, "write", errno));
-        left.remove_prefix(static_cast<std::size_t>(written));
+        done += static_cast<std::size_t>(written);
       }
       upload->hasher.update(*piece);
-      upload->bytes += piece->size();
       return {};
     };
     outcome = co_await pool_.run(store);
+    if (outcome) upload->bytes = start + piece->size();
   }
-  upload->busy = false;
+  upload->touched = clock_.now();
   co_return outcome;
 }
 
 task<http::Response> Registry::continue_upload(Target target, http::Request& request) {
   const auto upload = find_upload(target);
   if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+  if (upload->busy) co_return upload_busy();
+  const Claim claim(upload);
   if (const auto range = request.headers.find("Content-Range")) {
-    std::uint64_t from = 0;
-    std::from_chars(range->data(), range->data() + range->size(), from);
-    if (from != upload->bytes) {
+    const auto from = first_byte(request.headers, *range);
+    if (!from) co_return registry_error(400, "BLOB_UPLOAD_INVALID", "Content-Range must be <first>-<last> and agree with Content-Length");
+    if (*from != upload->bytes) {
       http::Response refused = registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload->bytes));
       refused.headers.set("Range", fmt::format("0-{}", upload->bytes == 0 ? 0 : upload->bytes - 1));
       refused.headers.set("Location", fmt::format("/v2/{}/blobs/uploads/{}", target.repository, upload->id));
@@ -312,19 +404,21 @@ task<http::Response> Registry::continue_upload(Target target, http::Request& req
 task<Result<void>> Registry::commit(std::shared_ptr<Upload> upload, Digest digest) {
   const std::filesystem::path path = blob_path(digest.text);
   auto settle = [upload, digest, path]() -> Result<void> {
+    // A piece that failed half-way may have left bytes beyond the last whole one.
+    if (::ftruncate(upload->fd, static_cast<off_t>(upload->bytes)) != 0) return std::unexpected(host::file_error(upload->path, "write", errno));
     Digest actual = upload->hasher.finish();
     if (digest.algorithm() != "sha256") {
-      const auto content = host::read_file(upload->path, std::numeric_limits<std::size_t>::max());
-      if (!content) return fail(content);
-      Hasher other(digest.algorithm());
-      other.update(*content);
-      actual = other.finish();
+      const auto other = digest_of_file(upload->path, digest.algorithm());
+      if (!other) return fail(other);
+      actual = *other;
     }
     if (actual != digest)
       return fail(Fault::invalid, "DIGEST_INVALID", fmt::format("the content has the digest {}, not {}; nothing was stored", actual.text, digest.text));
     if (::fsync(upload->fd) != 0) return std::unexpected(host::file_error(upload->path, "sync", errno));
     std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
+    if (std::filesystem::create_directories(path.parent_path(), error)) {
+      if (auto kept = host::fsync_folder(path.parent_path().parent_path()); !kept) return kept;
+    }
     std::filesystem::rename(upload->path, path, error);
     if (error) return std::unexpected(host::file_error(path, "name", error.value()));
     return host::fsync_folder(path.parent_path());
@@ -337,33 +431,36 @@ task<http::Response> Registry::finish_upload(Target target, http::Request& reque
   if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
   const auto digest = parse_digest(request.query_value("digest").value_or(""));
   if (!digest) co_return registry_error(400, "DIGEST_INVALID", "the digest must be sha256:<64 hex> or sha512:<128 hex>");
+  if (upload->busy) co_return upload_busy();
+  const Claim claim(upload);
   if (const auto range = request.headers.find("Content-Range")) {
-    std::uint64_t from = 0;
-    std::from_chars(range->data(), range->data() + range->size(), from);
-    if (from != upload->bytes) co_return registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload->bytes));
+    const auto from = first_byte(request.headers, *range);
+    if (!from) co_return registry_error(400, "BLOB_UPLOAD_INVALID", "Content-Range must be <first>-<last> and agree with Content-Length");
+    if (*from != upload->bytes) co_return registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload->bytes));
   }
   auto received = co_await receive(upload, request);
   if (!received) co_return error_of(received.error());
   const Digest wanted = *digest;
   auto committed = co_await commit(upload, wanted);
-  uploads_.erase(upload->id);
-  if (!committed) {
-    std::error_code ignored;
-    std::filesystem::remove(upload->path, ignored);
-    co_return error_of(committed.error());
-  }
+  drop_upload(*upload);
+  if (!committed) co_return error_of(committed.error());
   const auto bytes = static_cast<long long>(upload->bytes);
-  auto link = [target, wanted, bytes](database::Transaction& tx) { link_blob(tx, target.repository, wanted.text, bytes); };
-  co_await db_.write(link);
+  const std::string account = place_.account;
+  auto link = [target, wanted, bytes, account](database::Transaction& tx) -> Result<void> {
+    if (!get_repository(tx, target.repository)) return no_repository(target.repository, account);
+    link_blob(tx, target.repository, wanted.text, bytes);
+    return {};
+  };
+  auto linked = co_await db_.write(link);
+  if (!linked) co_return error_of(linked.error());
   co_return created(fmt::format("/v2/{}/blobs/{}", target.repository, wanted.text), wanted.text);
 }
 
 task<http::Response> Registry::cancel_upload(Target target) {
   const auto upload = find_upload(target);
   if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
-  uploads_.erase(upload->id);
-  std::error_code ignored;
-  std::filesystem::remove(upload->path, ignored);
+  if (upload->busy) co_return upload_busy();
+  drop_upload(*upload);
   http::Response response;
   response.status = 204;
   co_return response;
@@ -405,12 +502,12 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
     if (!outcome.changed) return outcome;
     if (is_new) put_image(tx, image);
     if (!tag.empty()) put_tag(tx, repository, tag, digest);
-    outbox->publish(tx, Event{.id = event_id, .source = "aws.ecr", .detail_type = "ECR Image Action", .account = place.account, .region = place.region, .time = now, .resources = {},
-                              .detail = {{"action-type", "PUSH"}, {"result", "SUCCESS"}, {"repository-name", repository}, {"image-tag", tag}, {"image-digest", digest},
-                                         {"manifest-media-type", parsed.media_type}, {"artifact-media-type", parsed.artifact_type}}});
     database::append_journal(tx, now, "ecr.push", tag.empty() ? repository + "@" + digest : repository + ":" + tag,
                              fmt::format("{}{} is {}", repository, tag.empty() ? "" : ":" + tag, digest.substr(0, 19)),
                              {{"repository", repository}, {"tag", tag}, {"digest", digest}, {"event", event_id}});
+    outbox->publish(tx, Event{.id = event_id, .source = "aws.ecr", .detail_type = "ECR Image Action", .account = place.account, .region = place.region, .time = now, .resources = {},
+                              .detail = {{"action-type", "PUSH"}, {"result", "SUCCESS"}, {"repository-name", repository}, {"image-tag", tag}, {"image-digest", digest},
+                                         {"manifest-media-type", parsed.media_type}, {"artifact-media-type", parsed.artifact_type}}});
     return outcome;
   };
   co_return co_await db_.write(put);
@@ -442,17 +539,19 @@ http::Response Registry::get_manifest(const Target& target) {
   return response;
 }
 
-bool Registry::remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now) {
+Registry::Removal Registry::remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now) {
   const std::string of = digest.empty() ? digest_of_tag(tx, repository, tag).value_or("") : digest;
   const auto image = get_image(tx, repository, of);
-  if (!image) return false;
+  if (!image) return Removal::unknown;
+  const bool referenced = !indexes_naming(tx, repository, of).empty();
   auto tags = tags_of(tx, repository, of);
   if (!tag.empty()) {
-    if (!erase_tag(tx, repository, tag)) return false;
+    if (!erase_tag(tx, repository, tag)) return Removal::unknown;
     // The last tag takes the image with it, as BatchDeleteImage does.
-    if (tags.size() == 1) erase_image(tx, repository, of);
+    if (tags.size() == 1 && !referenced) erase_image(tx, repository, of);
     tags = {tag};
   } else {
+    if (referenced) return Removal::referenced;
     erase_image(tx, repository, of);
   }
   if (tags.empty()) tags.emplace_back("");
@@ -461,7 +560,7 @@ bool Registry::remove(database::Transaction& tx, const std::string& repository, 
                               .detail = {{"action-type", "DELETE"}, {"result", "SUCCESS"}, {"repository-name", repository}, {"image-tag", gone}, {"image-digest", of},
                                          {"manifest-media-type", image->media_type}, {"artifact-media-type", image->artifact_type}}});
   }
-  return true;
+  return Removal::removed;
 }
 
 task<http::Response> Registry::delete_manifest(Target target) {
@@ -470,8 +569,9 @@ task<http::Response> Registry::delete_manifest(Target target) {
   auto erase = [this, target, by_digest, now](database::Transaction& tx) {
     return remove(tx, target.repository, by_digest ? "" : target.reference, by_digest ? target.reference : "", now);
   };
-  const bool removed = co_await db_.write(erase);
-  if (!removed) co_return registry_error(404, "MANIFEST_UNKNOWN", fmt::format("Requested image not found: {}:{}", target.repository, target.reference));
+  const Removal removal = co_await db_.write(erase);
+  if (removal == Removal::referenced) co_return registry_error(405, "UNSUPPORTED", "Requested image referenced by manifest list: delete the index that names it first");
+  if (removal == Removal::unknown) co_return registry_error(404, "MANIFEST_UNKNOWN", fmt::format("Requested image not found: {}:{}", target.repository, target.reference));
   http::Response response;
   response.status = 202;
   co_return response;
@@ -505,7 +605,8 @@ http::Response Registry::referrers(const Target& target, const http::Request& re
   json::array manifests;
   for (const Image& image : list_images(db_.read(), target.repository)) {
     if (image.subject != target.reference || (wanted && *wanted != image.artifact_type)) continue;
-    json::object descriptor = {{"mediaType", image.media_type}, {"digest", image.digest}, {"size", image.manifest.size()}, {"artifactType", image.artifact_type}};
+    json::object descriptor = {{"mediaType", image.media_type}, {"digest", image.digest}, {"size", image.manifest.size()}};
+    if (!image.artifact_type.empty()) descriptor["artifactType"] = image.artifact_type;
     const auto manifest = parse_manifest(image.manifest, "");
     if (manifest && !manifest->annotations.empty()) descriptor["annotations"] = manifest->annotations;
     manifests.push_back(descriptor);

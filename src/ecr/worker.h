@@ -40,8 +40,9 @@ class Registry {
   // Stores a manifest under a tag ("" for none) and publishes its event.  Failures: "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
   // "NAME_UNKNOWN", "TAG_INVALID" (immutable), "DIGEST_INVALID" when `expected` is another.
   task<Result<PushOutcome>> push(std::string repository, std::string tag, std::string text, std::string content_type, std::string expected, Instant now);
-  // Removes an image or one of its tags and publishes the event; false when there was none.
-  bool remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now);
+  // Removes an image or one of its tags and publishes the event.  An image that an index names loses its last tag, but stays.
+  enum class Removal { removed, unknown, referenced };
+  Removal remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now);
 
   database::Database& db() { return db_; }
   host::Clock& clock() { return clock_; }
@@ -51,9 +52,13 @@ class Registry {
  private:
   struct Upload;
   Result<wire::Caller> login(const http::Request& request, Instant now) const;
-  task<http::Response> route(Target target, http::Request& request);
+  task<http::Response> route(Target target, http::Request& request, wire::Caller caller);
   task<http::Response> get_blob(Target target, http::Request& request);
-  task<http::Response> begin_upload(Target target, http::Request& request);
+  task<http::Response> begin_upload(Target target, http::Request& request, wire::Caller caller);
+  // The size of the blob in the repository to mount it from; nullopt when it is not there or the caller may not read it.
+  std::optional<long long> mountable(const wire::Caller& caller, const std::string& from, const std::string& digest);
+  bool make_room_for_upload();
+  void drop_upload(const Upload& upload);
   task<http::Response> continue_upload(Target target, http::Request& request);
   task<http::Response> finish_upload(Target target, http::Request& request);
   http::Response upload_state(const Target& target);
@@ -63,7 +68,7 @@ class Registry {
   task<http::Response> delete_manifest(Target target);
   http::Response tags_list(const Target& target, const http::Request& request);
   http::Response referrers(const Target& target, const http::Request& request);
-  task<Result<void>> receive(std::shared_ptr<Upload> upload, http::Request& request);
+  task<Result<void>> receive(std::shared_ptr<Upload> upload, http::Request& request);  // Of an upload that the handler has claimed.
   task<Result<void>> commit(std::shared_ptr<Upload> upload, Digest digest);
   std::shared_ptr<Upload> find_upload(const Target& target);
   std::filesystem::path blob_path(const std::string& digest) const;

@@ -137,7 +137,10 @@ class Api {
     const auto needs = get_strings(definition, "requiresCompatibilities");
     const bool fargate = std::ranges::find(needs, "FARGATE") != needs.end();
     if (fargate && (!has(definition, "cpu") || !has(definition, "memory"))) co_return client("Fargate requires task definition to have execution cpu and memory.");
-    for (json::value& value : definition["containerDefinitions"].as_array()) complete_container(value.as_object());
+    for (json::value& value : definition["containerDefinitions"].as_array()) {
+      if (auto good = check_host_ports(value.as_object()); !good) co_return fail(good);
+      complete_container(value.as_object());
+    }
     const json::object tags = tags_of(get_array(definition, "tags"));
     definition.erase("tags");
     definition["status"] = "ACTIVE";
@@ -511,6 +514,16 @@ class Api {
 
   json::object describe_task(const TaskRecord& task) const {
     return describe(task, scheduler_.place(), get_definition(scheduler_.db().read(), task.task_definition).value_or(json::object{}), Times::seconds);
+  }
+
+  // Tasks have addresses of their own, as with awsvpc: a port of the machine is not published for them.
+  static Result<void> check_host_ports(const json::object& container) {
+    for (const json::value& mapping : get_array(container, "portMappings")) {
+      const long long host = get_int(mapping.as_object(), "hostPort");
+      if (host != 0 && host != get_int(mapping.as_object(), "containerPort"))
+        return client(fmt::format("hostPort {} differs from containerPort: host ports are not published here, the load balancer reaches a task at its own address.", host));
+    }
+    return {};
   }
 
   static void complete_container(json::object& container) {

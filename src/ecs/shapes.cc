@@ -12,7 +12,7 @@ Shape key_value() { return structure({optional("name", text()), optional("value"
 
 Shape port_mapping() {
   return structure({optional("containerPort", integer(1, 65535)), optional("protocol", one_of({"tcp"})), optional("name", text()),
-                    warned("hostPort", integer(0, 65535), "host ports are not published: the load balancer reaches a task at its own address"),
+                    optional("hostPort", integer(0, 65535)),
                     ignored("appProtocol", one_of({"http", "http2", "grpc"})), refused("containerPortRange", text(), "port ranges are not supported yet")});
 }
 
