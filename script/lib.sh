@@ -1,6 +1,6 @@
 # What the scripts share.  Source it: . "$(dirname "$0")/lib.sh"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-bin="$root/build/release/bin"
+bin="${SLIPWAY_BIN:-$root/build/release/bin}"
 # Debian's programs first: other copies of aws or python3 in PATH may be of other versions.
 export PATH="/usr/bin:/usr/sbin:/bin:/sbin:$PATH"
 export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G

@@ -1,5 +1,5 @@
-// Where-car: a small HTTP service that tells where a car is.  It stands for a real one: a health check, a slow path, and an
-// orderly end on SIGTERM.  One thread a connection, nothing but the C++ library and POSIX.
+// Where-car: a small HTTP service that tells where a car is.  It stands for a real one: a health check, a slow path,
+// and an orderly end on SIGTERM.  One thread a connection, nothing but the C++ library and POSIX.
 //
 //   GET /         the car's position, as JSON      GET /version  the version, as text
 //   GET /health   200 ok, or 500 when BEHAVIOUR=unhealthy
@@ -28,8 +28,8 @@ using namespace std::chrono_literals;
 constexpr auto kSlowWork = 200ms;
 constexpr std::size_t kSlowBodyBytes = 64 * 1024;
 constexpr std::size_t kHeadBytesMax = 16 * 1024;
-constexpr int kPollMs = 50;          // How soon an idle connection notices that we stop.
-constexpr auto kFinishMax = 5s;      // In-flight requests get this long after SIGTERM.
+constexpr int kPollMs = 50;      // How soon an idle connection notices that we stop.
+constexpr auto kFinishMax = 5s;  // In-flight requests get this long after SIGTERM.
 
 std::atomic<bool> stopping{false};
 std::atomic<int> connections{0};
@@ -57,13 +57,17 @@ struct Answer {
 };
 
 Answer answer(const Service& service, const std::string& path) {
-  if (path == "/health") return service.behaviour == "unhealthy" ? Answer{500, "text/plain", "not healthy\n"} : Answer{200, "text/plain", "ok\n"};
+  if (path == "/health")
+    return service.behaviour == "unhealthy" ? Answer{500, "text/plain", "not healthy\n"}
+                                            : Answer{200, "text/plain", "ok\n"};
   if (path == "/version") return {200, "text/plain", service.version + "\n"};
   if (path == "/slow") {
     std::this_thread::sleep_for(kSlowWork);
     return {200, "text/plain", service.version + "\n" + std::string(kSlowBodyBytes, '.')};
   }
-  if (path == "/") return {200, "application/json", R"({"car":"12-3456","latitude":37.5665,"longitude":126.9780,"version":")" + service.version + "\"}\n"};
+  if (path == "/")
+    return {200, "application/json",
+            R"({"car":"12-3456","latitude":37.5665,"longitude":126.9780,"version":")" + service.version + "\"}\n"};
   return {404, "text/plain", "there is / /version /health /slow\n"};
 }
 
@@ -109,11 +113,14 @@ void serve(int fd, const Service& service) {
     if (head.empty()) break;
     const auto first = head.find(' ');
     const auto second = head.find(' ', first + 1);
-    const std::string path = first == std::string::npos || second == std::string::npos ? "" : head.substr(first + 1, second - first - 1);
+    const std::string path =
+        first == std::string::npos || second == std::string::npos ? "" : head.substr(first + 1, second - first - 1);
     const Answer reply = answer(service, path.substr(0, path.find('?')));
     const bool close = stopping || head.find("onnection: close") != std::string::npos;
-    const std::string text = "HTTP/1.1 " + std::to_string(reply.status) + (reply.status == 200 ? " OK" : " Error") + "\r\nContent-Type: " + reply.type +
-                             "\r\nContent-Length: " + std::to_string(reply.body.size()) + (close ? "\r\nConnection: close" : "") + "\r\n\r\n" + reply.body;
+    const std::string text = "HTTP/1.1 " + std::to_string(reply.status) + (reply.status == 200 ? " OK" : " Error") +
+                             "\r\nContent-Type: " + reply.type +
+                             "\r\nContent-Length: " + std::to_string(reply.body.size()) +
+                             (close ? "\r\nConnection: close" : "") + "\r\n\r\n" + reply.body;
     if (service.debug) say(std::to_string(reply.status) + " " + path);
     if (!send_all(fd, text) || close) break;
   }

@@ -13,7 +13,9 @@ struct Arn {
   std::string account;
   std::string resource;  // "cluster/where-car", "function:deployer:$LATEST"
   bool operator==(const Arn&) const = default;
-  std::string text() const { return "arn:" + partition + ":" + service + ":" + region + ":" + account + ":" + resource; }
+  std::string text() const {
+    return "arn:" + partition + ":" + service + ":" + region + ":" + account + ":" + resource;
+  }
 };
 
 // nullopt when `text` does not have the six parts.
@@ -37,7 +39,8 @@ struct Place {
   std::string account = "000000000000";
   std::string region = "us-east-1";
   std::string arn(std::string_view service, std::string_view resource) const {
-    return Arn{.service = std::string(service), .region = region, .account = account, .resource = std::string(resource)}.text();
+    return Arn{.service = std::string(service), .region = region, .account = account, .resource = std::string(resource)}
+        .text();
   }
 };
 

@@ -1,6 +1,6 @@
-#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
 #include <stdexcept>
 
 #include "base/arn.h"
@@ -26,9 +26,12 @@ task<std::string> fail_after(Duration delay) {
 }
 
 TEST(WithDeadline, ReturnsTheAnswerInTime) {
-  EXPECT_EQ(run(with_deadline(1s, answer_after(1ms, "a string long enough for the heap"))), "a string long enough for the heap");
+  EXPECT_EQ(run(with_deadline(1s, answer_after(1ms, "a string long enough for the heap"))),
+            "a string long enough for the heap");
 }
-TEST(WithDeadline, CancelsLateWork) { EXPECT_EQ(run(with_deadline(5ms, answer_after(10s, "late"))), std::nullopt); }
+TEST(WithDeadline, CancelsLateWork) {
+  EXPECT_EQ(run(with_deadline(5ms, answer_after(10s, "late"))), std::nullopt);
+}
 TEST(WithDeadline, PropagatesFailureAtOnce) {
   EXPECT_THROW(run(with_deadline(10s, fail_after(1ms))), std::runtime_error);
 }
@@ -59,7 +62,9 @@ task<int> ring_before_waiting() {
   co_return 1;
 }
 
-TEST(Bell, RemembersARingUntilSomebodyWaits) { EXPECT_EQ(run(ring_before_waiting()), 1); }
+TEST(Bell, RemembersARingUntilSomebodyWaits) {
+  EXPECT_EQ(run(ring_before_waiting()), 1);
+}
 
 TEST(Instant, ReadsWhatItWrites) {
   const Instant at = instant_ms(1795454663123);

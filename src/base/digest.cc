@@ -22,12 +22,24 @@ const EVP_MD* method(std::string_view algorithm) {
 std::string sha256(std::string_view bytes) {
   std::string out(32, '\0');
   unsigned size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size, EVP_sha256(), nullptr) != 1)
+  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size, EVP_sha256(),
+                 nullptr) != 1)
     throw std::runtime_error("SHA-256 failed");
   return out;
 }
 
-std::string sha256_hex(std::string_view bytes) { return hex(sha256(bytes)); }
+std::string sha256_hex(std::string_view bytes) {
+  return hex(sha256(bytes));
+}
+
+std::string md5_hex(std::string_view bytes) {
+  std::string out(16, '\0');
+  unsigned size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size, EVP_md5(), nullptr) !=
+      1)
+    throw std::runtime_error("OpenSSL has no MD5");
+  return hex(out);
+}
 
 std::string hmac_sha256(std::string_view key, std::string_view bytes) {
   std::string out(32, '\0');
@@ -47,7 +59,9 @@ std::optional<Digest> parse_digest(std::string_view text) {
   return Digest{std::string(text)};
 }
 
-Digest digest_of(std::string_view bytes) { return Digest{"sha256:" + sha256_hex(bytes)}; }
+Digest digest_of(std::string_view bytes) {
+  return Digest{"sha256:" + sha256_hex(bytes)};
+}
 
 struct Hasher::State {
   std::string algorithm;
@@ -60,7 +74,8 @@ struct Hasher::State {
 
 Hasher::Hasher(std::string_view algorithm) : state_(std::make_unique<State>()) {
   state_->algorithm = algorithm;
-  if (EVP_DigestInit_ex(state_->context, method(algorithm), nullptr) != 1) throw std::runtime_error("digest failed to start");
+  if (EVP_DigestInit_ex(state_->context, method(algorithm), nullptr) != 1)
+    throw std::runtime_error("digest failed to start");
 }
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;

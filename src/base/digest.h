@@ -10,6 +10,8 @@ namespace slipway {
 
 std::string sha256(std::string_view bytes);      // 32 raw bytes.
 std::string sha256_hex(std::string_view bytes);  // 64 lower-case hexadecimal digits.
+// 32 lower-case hexadecimal digits.  For protocols that still ask for it (SQS), never for security.
+std::string md5_hex(std::string_view bytes);
 std::string hmac_sha256(std::string_view key, std::string_view bytes);  // 32 raw bytes.
 
 // A checked digest: an algorithm that we verify (sha256, sha512) and its lower-case hexadecimal value.

@@ -65,9 +65,15 @@ int take_fraction(std::string_view& text) {
 
 }  // namespace
 
-std::string iso_seconds(Instant at) { return date_time(at, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z"); }
-std::string iso_millis(Instant at) { return date_time(at, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z"); }
-std::string amz_date(Instant at) { return date_time(at, "{:04}{:02}{:02}T{:02}{:02}{:02}Z"); }
+std::string iso_seconds(Instant at) {
+  return date_time(at, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z");
+}
+std::string iso_millis(Instant at) {
+  return date_time(at, "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z");
+}
+std::string amz_date(Instant at) {
+  return date_time(at, "{:04}{:02}{:02}T{:02}{:02}{:02}Z");
+}
 
 std::optional<Instant> parse_iso(std::string_view text) {
   const auto y = take_number(text, 4);

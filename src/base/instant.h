@@ -17,10 +17,18 @@ struct Instant {
   long long ms() const { return since_epoch.count(); }
 };
 
-inline Instant operator+(Instant at, Duration delay) { return Instant{at.since_epoch + delay}; }
-inline Instant operator-(Instant at, Duration delay) { return Instant{at.since_epoch - delay}; }
-inline Duration operator-(Instant later, Instant earlier) { return later.since_epoch - earlier.since_epoch; }
-inline Instant instant_ms(long long ms) { return Instant{Duration{ms}}; }
+inline Instant operator+(Instant at, Duration delay) {
+  return Instant{at.since_epoch + delay};
+}
+inline Instant operator-(Instant at, Duration delay) {
+  return Instant{at.since_epoch - delay};
+}
+inline Duration operator-(Instant later, Instant earlier) {
+  return later.since_epoch - earlier.since_epoch;
+}
+inline Instant instant_ms(long long ms) {
+  return Instant{Duration{ms}};
+}
 
 // "2026-11-23T17:24:23Z", as EventBridge events carry it.
 std::string iso_seconds(Instant at);
@@ -29,7 +37,9 @@ std::string iso_millis(Instant at);
 // "20261123T172423Z", as X-Amz-Date carries it.
 std::string amz_date(Instant at);
 // Seconds with fraction, as awsJson answers carry timestamps.
-inline double epoch_seconds(Instant at) { return static_cast<double>(at.ms()) / 1000.0; }
+inline double epoch_seconds(Instant at) {
+  return static_cast<double>(at.ms()) / 1000.0;
+}
 
 // Reads "2026-11-23T17:24:23[.123][Z|+00:00]"; nullopt when it is anything else.
 std::optional<Instant> parse_iso(std::string_view text);

@@ -73,7 +73,9 @@ std::vector<std::string> get_strings(const json::object& object, std::string_vie
   return out;
 }
 
-bool has(const json::object& object, std::string_view name) { return find(object, name) != nullptr; }
+bool has(const json::object& object, std::string_view name) {
+  return find(object, name) != nullptr;
+}
 
 json::array to_array(const std::vector<std::string>& texts) {
   json::array out;

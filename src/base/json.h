@@ -12,7 +12,8 @@ namespace slipway {
 
 namespace json = boost::json;
 
-// Parses one JSON text.  Fails (Fault::invalid, code "InvalidJson") with the position of the fault; depth is limited to 100.
+// Parses one JSON text.  Fails (Fault::invalid, code "InvalidJson") with the position of the fault; depth is limited to
+// 100.
 Result<json::value> parse_json(std::string_view text);
 
 // The member `name` of `object`, or nullptr when absent or null.
@@ -30,6 +31,8 @@ std::vector<std::string> get_strings(const json::object& object, std::string_vie
 bool has(const json::object& object, std::string_view name);  // Present and not null.
 
 json::array to_array(const std::vector<std::string>& texts);
-inline std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
+inline std::string_view view(const json::string& text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace slipway

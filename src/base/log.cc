@@ -20,7 +20,9 @@ Instant wall_clock() {
 
 }  // namespace
 
-void set_log_level(LogLevel at_least) { threshold = at_least; }
+void set_log_level(LogLevel at_least) {
+  threshold = at_least;
+}
 
 void log_line(LogLevel level, std::string_view room, std::string_view message) {
   if (level < threshold) return;

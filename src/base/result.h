@@ -9,11 +9,11 @@ namespace slipway {
 
 // What kind of failure it is; the wire turns it into an HTTP status, the deployer into a retry or none.
 enum class Fault {
-  invalid,      // the caller's input is wrong; repeating it will not help
-  denied,       // who asks may not, or is not who it says
+  invalid,  // the caller's input is wrong; repeating it will not help
+  denied,   // who asks may not, or is not who it says
   not_found,
-  conflict,     // the thing exists already, or is in a state that forbids this
-  throttled,    // try again later
+  conflict,   // the thing exists already, or is in a state that forbids this
+  throttled,  // try again later
   timed_out,
   unavailable,  // a part that we need does not answer; try again later
   unsupported,  // AWS can, we cannot yet: never answered with success

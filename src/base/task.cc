@@ -15,7 +15,8 @@ task<void> pause(Duration delay) {
 }
 
 struct TaskGroup::State {
-  explicit State(asio::any_io_executor e) : executor(std::move(e)), empty(executor, asio::steady_timer::time_point::max()) {}
+  explicit State(asio::any_io_executor e)
+      : executor(std::move(e)), empty(executor, asio::steady_timer::time_point::max()) {}
   struct Running {
     std::string name;
     asio::cancellation_signal cancel;
@@ -57,7 +58,8 @@ void TaskGroup::spawn(std::string name, task<void> work) {
     state->running.erase(entry);
     if (state->running.empty()) state->empty.cancel();
   };
-  asio::co_spawn(state_->executor, std::move(work), asio::bind_cancellation_slot(running.cancel.slot(), std::move(ended)));
+  asio::co_spawn(state_->executor, std::move(work),
+                 asio::bind_cancellation_slot(running.cancel.slot(), std::move(ended)));
 }
 
 task<void> TaskGroup::stop() {
@@ -74,8 +76,12 @@ task<void> TaskGroup::stop() {
   }
 }
 
-std::size_t TaskGroup::running() const { return state_->running.size(); }
-asio::any_io_executor TaskGroup::executor() const { return state_->executor; }
+std::size_t TaskGroup::running() const {
+  return state_->running.size();
+}
+asio::any_io_executor TaskGroup::executor() const {
+  return state_->executor;
+}
 
 Bell::Bell(asio::any_io_executor executor) : timer_(std::move(executor)) {}
 

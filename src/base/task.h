@@ -27,8 +27,8 @@ using task = asio::awaitable<T>;
 // Suspends for `delay`.  Throws operation_aborted when the coroutine is cancelled meanwhile.
 task<void> pause(Duration delay);
 
-// Returns nullopt when `limit` passed first; `work` is then cancelled and waited for.  A failure of `work` propagates at
-// once: wait_for_one() ends the race on any completion, where operator|| would wait for a success.
+// Returns nullopt when `limit` passed first; `work` is then cancelled and waited for.  A failure of `work` propagates
+// at once: wait_for_one() ends the race on any completion, where operator|| would wait for a success.
 template <class T>
 task<std::optional<T>> with_deadline(Duration limit, task<T> work) {
   const auto executor = co_await asio::this_coro::executor;

@@ -8,7 +8,7 @@
 namespace slipway {
 
 std::string to_lower(std::string_view text);
-std::string_view trim(std::string_view text);  // Removes spaces, tabs, CR and LF at both ends.
+std::string_view trim(std::string_view text);                           // Removes spaces, tabs, CR and LF at both ends.
 std::vector<std::string> split(std::string_view text, char separator);  // "a,,b" -> {"a","","b"}; "" -> {""}.
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 bool equal_ignoring_case(std::string_view a, std::string_view b);

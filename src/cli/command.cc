@@ -22,7 +22,8 @@ int complain(const Error& error) {
   std::cerr << "slipway: " << error.code << ": " << error.message << "\n";
   if (error.fault == Fault::denied) return kNotPermitted;
   if (error.fault == Fault::timed_out) return kTimedOut;
-  if (error.code == "SLW-107" || error.code == "SLW-104" || error.code == "SLW-105" || error.code == "SLW-111") return kNoEnvironment;
+  if (error.code == "SLW-107" || error.code == "SLW-104" || error.code == "SLW-105" || error.code == "SLW-111")
+    return kNoEnvironment;
   return kError;
 }
 
@@ -32,9 +33,12 @@ Result<RegionKey> read_key(const region::StateFolder& folder) {
   const auto text = host::read_file(folder.administrator_key());
   const auto parsed = text ? parse_json(trim(*text)) : fail(text);
   if (!parsed || !parsed->is_object())
-    return fail(Fault::not_found, "SLW-107", fmt::format("the administrator's key is missing from {}", folder.root.native()));
+    return fail(Fault::not_found, "SLW-107",
+                fmt::format("the administrator's key is missing from {}", folder.root.native()));
   const json::object& key = parsed->get_object();
-  return RegionKey{.about = *about, .access_key_id = get_string(key, "access_key_id"), .secret_access_key = get_string(key, "secret_access_key")};
+  return RegionKey{.about = *about,
+                   .access_key_id = get_string(key, "access_key_id"),
+                   .secret_access_key = get_string(key, "secret_access_key")};
 }
 
 RegionApi::RegionApi(asio::any_io_executor executor, const RegionKey& key)
@@ -42,7 +46,8 @@ RegionApi::RegionApi(asio::any_io_executor executor, const RegionKey& key)
                                     .endpoint = key.about.endpoint,
                                     .region = key.about.place.region,
                                     .profile = {},
-                                    .credentials = client::Credentials{.access_key_id = key.access_key_id, .secret_access_key = key.secret_access_key},
+                                    .credentials = client::Credentials{.access_key_id = key.access_key_id,
+                                                                       .secret_access_key = key.secret_access_key},
                                     .budget = kCallMax,
                                     .read_timeout = kCallMax}) {}
 
@@ -83,7 +88,8 @@ task<Result<std::vector<ServiceName>>> list_services(RegionApi& api) {
     auto services = co_await api.ecs("ListServices", ask);
     if (!services) co_return fail(services);
     for (const std::string& service : get_strings(*services, "serviceArns"))
-      names.push_back({.cluster = cluster.substr(cluster.rfind('/') + 1), .service = service.substr(service.rfind('/') + 1)});
+      names.push_back(
+          {.cluster = cluster.substr(cluster.rfind('/') + 1), .service = service.substr(service.rfind('/') + 1)});
   }
   co_return names;
 }
@@ -96,7 +102,8 @@ task<Result<ServiceName>> find_service(RegionApi& api, std::string name) {
     if (service.service == name || service.text() == name || (name.empty() && all->size() == 1)) co_return service;
     known.push_back(service.text());
   }
-  if (known.empty()) co_return fail(Fault::not_found, "SLW-302", "there is no service yet: run slipway up --config slipway.yaml");
+  if (known.empty())
+    co_return fail(Fault::not_found, "SLW-302", "there is no service yet: run slipway up --config slipway.yaml");
   const std::string asked = name.empty() ? "which service?" : "no service is called " + name + ".";
   co_return fail(Fault::not_found, "SLW-302", asked + " There is: " + join(known, ", "));
 }
@@ -104,14 +111,16 @@ task<Result<ServiceName>> find_service(RegionApi& api, std::string name) {
 std::string repository_of(const std::string& image) {
   std::string name = image.substr(0, image.find('@'));
   const auto slash = name.find('/');
-  if (slash != std::string::npos && name.substr(0, slash).find_first_of(".:") != std::string::npos) name = name.substr(slash + 1);
+  if (slash != std::string::npos && name.substr(0, slash).find_first_of(".:") != std::string::npos)
+    name = name.substr(slash + 1);
   return name.substr(0, name.find(':'));
 }
 
 bool is_terminal(int fd) {
   const char* term = std::getenv("TERM");
   const char* no_color = std::getenv("NO_COLOR");
-  return ::isatty(fd) == 1 && (term == nullptr || std::string_view(term) != "dumb") && (no_color == nullptr || *no_color == '\0');
+  return ::isatty(fd) == 1 && (term == nullptr || std::string_view(term) != "dumb") &&
+         (no_color == nullptr || *no_color == '\0');
 }
 
 }  // namespace slipway::cli

@@ -1,5 +1,6 @@
 // What the commands share: where the region is, how to ask it, how to say what went wrong.
-// Exit codes are the contract of README.md: 0 live, 1 error, 2 usage, 3 rolled back, 4 timed out, 7 environment missing.
+// Exit codes are the contract of README.md: 0 live, 1 error, 2 usage, 3 rolled back, 4 timed out, 7 environment
+// missing.
 #pragma once
 #include <memory>
 #include <string>
@@ -13,7 +14,17 @@
 
 namespace slipway::cli {
 
-enum ExitCode : int { kLive = 0, kError = 1, kUsage = 2, kRolledBack = 3, kTimedOut = 4, kRefused = 5, kNotPermitted = 6, kNoEnvironment = 7, kInterrupted = 130 };
+enum ExitCode : int {
+  kLive = 0,
+  kError = 1,
+  kUsage = 2,
+  kRolledBack = 3,
+  kTimedOut = 4,
+  kRefused = 5,
+  kNotPermitted = 6,
+  kNoEnvironment = 7,
+  kInterrupted = 130
+};
 
 // Options that every command takes.
 struct Common {
@@ -58,7 +69,8 @@ struct ServiceName {
 };
 // Every service of every cluster.
 task<Result<std::vector<ServiceName>>> list_services(RegionApi& api);
-// The one called `name` ("service" or "cluster/service"; "" when there is only one).  Says which there are when it is another.
+// The one called `name` ("service" or "cluster/service"; "" when there is only one).  Says which there are when it is
+// another.
 task<Result<ServiceName>> find_service(RegionApi& api, std::string name);
 // The repository that the service's image comes from: "localhost:4566/a/b@sha256:…" -> "a/b".
 std::string repository_of(const std::string& image);

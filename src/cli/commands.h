@@ -42,7 +42,8 @@ int logs(const Common& common, const LogsOptions& options);
 
 struct RollbackOptions {
   std::string service;
-  std::string to;  // A digest or a revision of the task definition; empty: the last deployment that completed before this one.
+  std::string
+      to;  // A digest or a revision of the task definition; empty: the last deployment that completed before this one.
 };
 int rollback(const Common& common, const RollbackOptions& options);
 

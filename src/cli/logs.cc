@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr Duration kPoll = 500ms;
 
-// The log groups that may hold what `name` wrote: the awslogs groups of a service's task definition, or a function's own.
+// The log groups that may hold what `name` wrote: the awslogs groups of a service's task definition, or a function's
+// own.
 task<Result<std::vector<std::string>>> groups_of(RegionApi& api, std::string name) {
   std::vector<std::string> groups;
   auto service = co_await find_service(api, name);
@@ -37,7 +38,8 @@ task<Result<std::vector<std::string>>> groups_of(RegionApi& api, std::string nam
     if (!group.empty() && std::ranges::find(groups, group) == groups.end()) groups.push_back(group);
   }
   if (groups.empty())
-    co_return fail(Fault::not_found, "SLW-303", "the tasks of " + service->text() + " have no awslogs configuration; add a logConfiguration");
+    co_return fail(Fault::not_found, "SLW-303",
+                   "the tasks of " + service->text() + " have no awslogs configuration; add a logConfiguration");
   co_return groups;
 }
 
@@ -58,7 +60,9 @@ task<Result<std::vector<Line>>> read_lines(RegionApi& api, std::string group, lo
     if (!page) co_return fail(page);
     for (const json::value& value : get_array(*page, "events")) {
       const json::object& event = value.as_object();
-      lines.push_back({.at = get_int(event, "timestamp"), .id = get_string(event, "eventId"), .stream = get_string(event, "logStreamName"),
+      lines.push_back({.at = get_int(event, "timestamp"),
+                       .id = get_string(event, "eventId"),
+                       .stream = get_string(event, "logStreamName"),
                        .message = get_string(event, "message")});
     }
     next = get_string(*page, "nextToken");
@@ -69,10 +73,13 @@ task<Result<std::vector<Line>>> read_lines(RegionApi& api, std::string group, lo
 
 void print(const Common& common, const Line& line) {
   if (common.json) {
-    std::cout << json::serialize(json::object{{"at", iso_millis(instant_ms(line.at))}, {"stream", line.stream}, {"message", line.message}}) << "\n";
+    std::cout << json::serialize(json::object{
+                     {"at", iso_millis(instant_ms(line.at))}, {"stream", line.stream}, {"message", line.message}})
+              << "\n";
     return;
   }
-  std::cout << fmt::format("{}  {}  {}\n", iso_millis(instant_ms(line.at)), line.stream, std::string(line.message.substr(0, line.message.find_last_not_of("\r\n") + 1)));
+  std::cout << fmt::format("{}  {}  {}\n", iso_millis(instant_ms(line.at)), line.stream,
+                           std::string(line.message.substr(0, line.message.find_last_not_of("\r\n") + 1)));
 }
 
 task<int> show_logs(Common common, LogsOptions options, RegionKey key) {

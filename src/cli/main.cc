@@ -49,23 +49,32 @@ struct Words {
 void add_up(CLI::App& app, Words& words) {
   auto* command = app.add_subcommand("up", "Start the region on this machine and make what slipway.yaml describes");
   command->add_option("--config", words.up.config, "The configuration (default: slipway.yaml, when there is one)");
-  command->add_option("--port", words.up.port, "The one port of every API and the registry")->capture_default_str()->check(CLI::Range(1, 65535));
-  command->add_flag("--detach", words.up.detach, "Return once the region serves; its log goes to daemon.log in the state folder");
-  command->add_option("--account", words.up.account, "The account's number (default: 000000000000)")->check([](const std::string& text) {
-    const bool good = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
-    return good ? std::string() : std::string("an account has 12 digits: ") + text;
-  });
-  command->add_option("--region", words.up.region, "The region's name (default: from the configuration, else us-east-1)");
-  command->add_option("--docker", words.up.docker, "The Docker Engine (default: $DOCKER_HOST, else unix:///var/run/docker.sock)");
+  command->add_option("--port", words.up.port, "The one port of every API and the registry")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  command->add_flag("--detach", words.up.detach,
+                    "Return once the region serves; its log goes to daemon.log in the state folder");
+  command->add_option("--account", words.up.account, "The account's number (default: 000000000000)")
+      ->check([](const std::string& text) {
+        const bool good = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
+        return good ? std::string() : std::string("an account has 12 digits: ") + text;
+      });
+  command->add_option("--region", words.up.region,
+                      "The region's name (default: from the configuration, else us-east-1)");
+  command->add_option("--docker", words.up.docker,
+                      "The Docker Engine (default: $DOCKER_HOST, else unix:///var/run/docker.sock)");
   command->add_flag("--accept-any-credentials", words.up.accept_any_credentials, "Check no signatures and no policies");
   command->callback([&] { words.exit_code = up(words.common, words.up); });
 }
 
 void add_watch(CLI::App& app, Words& words) {
-  auto* command = app.add_subcommand("watch", "Follow what happens to a service: a live tree on a terminal, lines elsewhere");
+  auto* command =
+      app.add_subcommand("watch", "Follow what happens to a service: a live tree on a terminal, lines elsewhere");
   command->add_option("service", words.watch.service, "SERVICE or CLUSTER/SERVICE (not needed when there is only one)");
-  command->add_flag("--until-verdict", words.watch.until_verdict, "End with the next deployment: 0 live, 3 rolled back, 1 failed");
-  command->add_option("--timeout", words.watch_timeout, "Give up after this long with status 4; the deployment goes on")->check(check_duration);
+  command->add_flag("--until-verdict", words.watch.until_verdict,
+                    "End with the next deployment: 0 live, 3 rolled back, 1 failed");
+  command->add_option("--timeout", words.watch_timeout, "Give up after this long with status 4; the deployment goes on")
+      ->check(check_duration);
   command->add_option("--ready-file", words.watch.ready_file, "A file to make once the watch has begun");
   command->callback([&] {
     if (!words.watch_timeout.empty()) words.watch.timeout = duration_of(words.watch_timeout);
@@ -74,24 +83,30 @@ void add_watch(CLI::App& app, Words& words) {
 }
 
 void add_readers(CLI::App& app, Words& words) {
-  app.add_subcommand("status", "Services, tasks and the last deployment on one screen")->callback([&] { words.exit_code = status(words.common); });
+  app.add_subcommand("status", "Services, tasks and the last deployment on one screen")->callback([&] {
+    words.exit_code = status(words.common);
+  });
   auto* events = app.add_subcommand("events", "What happened on the event bus");
   auto* tail = events->add_subcommand("tail", "Events, matches and deliveries as they happen");
   tail->add_flag("--once", words.tail_once, "Print what is there and end");
   tail->callback([&] { words.exit_code = events_tail(words.common, !words.tail_once); });
   events->require_subcommand(1);
   auto* logs_command = app.add_subcommand("logs", "What the tasks of a service, or a function, wrote");
-  logs_command->add_option("name", words.logs.service, "A service or a function (not needed when there is only one service)");
+  logs_command->add_option("name", words.logs.service,
+                           "A service or a function (not needed when there is only one service)");
   logs_command->add_flag("-f,--follow", words.logs.follow, "Go on with new lines");
-  logs_command->add_option("-n,--lines", words.logs.lines, "How many lines to begin with")->capture_default_str()->check(CLI::Range(0, 10000));
+  logs_command->add_option("-n,--lines", words.logs.lines, "How many lines to begin with")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10000));
   logs_command->callback([&] { words.exit_code = logs(words.common, words.logs); });
 }
 
 void add_others(CLI::App& app, Words& words) {
-  app.add_subcommand("down", "Stop the region, its containers and its load balancer; what it knows is kept")->callback([&] {
-    words.exit_code = down(words.common);
+  app.add_subcommand("down", "Stop the region, its containers and its load balancer; what it knows is kept")
+      ->callback([&] { words.exit_code = down(words.common); });
+  app.add_subcommand("env", "Print export lines for other tools: eval \"$(slipway env)\"")->callback([&] {
+    words.exit_code = env(words.common);
   });
-  app.add_subcommand("env", "Print export lines for other tools: eval \"$(slipway env)\"")->callback([&] { words.exit_code = env(words.common); });
   // Only for the help: run_command() hands its arguments to the AWS CLI as they are.
   app.add_subcommand("aws", "Run the AWS CLI against the region: slipway aws ecs list-services");
   auto* validate_command = app.add_subcommand("validate", "Check a slipway.yaml and say what is wrong in it");

@@ -13,8 +13,9 @@ namespace {
 constexpr int kRevisionsLookedAt = 50;
 
 // Members that DescribeTaskDefinition answers and RegisterTaskDefinition does not take.
-constexpr std::array<std::string_view, 8> kAnswerOnly = {"taskDefinitionArn", "revision",     "status",       "requiresAttributes",
-                                                         "compatibilities",   "registeredAt", "registeredBy", "deregisteredAt"};
+constexpr std::array<std::string_view, 8> kAnswerOnly = {"taskDefinitionArn",  "revision",        "status",
+                                                         "requiresAttributes", "compatibilities", "registeredAt",
+                                                         "registeredBy",       "deregisteredAt"};
 
 std::string image_of(const json::object& definition) {
   const json::array containers = get_array(definition, "containerDefinitions");
@@ -40,9 +41,12 @@ task<Result<json::object>> service_of(RegionApi& api, ServiceName name) {
 // The image must still be there, or the rollback would end in tasks that cannot start.
 task<Result<void>> check_image(RegionApi& api, std::string image) {
   const auto at = image.find('@');
-  const json::object ask = {{"repositoryName", repository_of(image)}, {"imageIds", json::array{json::object{{"imageDigest", image.substr(at + 1)}}}}};
+  const json::object ask = {{"repositoryName", repository_of(image)},
+                            {"imageIds", json::array{json::object{{"imageDigest", image.substr(at + 1)}}}}};
   auto found = co_await api.ecr("DescribeImages", ask);
-  if (!found) co_return fail(Fault::not_found, "SLW-304", "cannot go back to " + short_image(image) + ": " + found.error().message);
+  if (!found)
+    co_return fail(Fault::not_found, "SLW-304",
+                   "cannot go back to " + short_image(image) + ": " + found.error().message);
   co_return Result<void>{};
 }
 
@@ -57,8 +61,11 @@ task<Result<json::object>> previous_definition(RegionApi& api, json::object curr
     const std::string other = image_of(*candidate);
     if (other != image && other.find("@sha256:") != std::string::npos) co_return *candidate;
   }
-  co_return fail(Fault::not_found, "SLW-305",
-                 fmt::format("no earlier revision of {} is pinned to another digest. Name the image: slipway rollback --to sha256:…", family));
+  co_return fail(
+      Fault::not_found, "SLW-305",
+      fmt::format(
+          "no earlier revision of {} is pinned to another digest. Name the image: slipway rollback --to sha256:…",
+          family));
 }
 
 task<Result<std::string>> register_with(RegionApi& api, json::object definition, std::string digest) {

@@ -34,7 +34,9 @@ task<Result<ServiceStatus>> describe(RegionApi& api, ServiceName name) {
   co_return status;
 }
 
-std::string last_part(const std::string& arn) { return arn.substr(arn.rfind('/') + 1); }
+std::string last_part(const std::string& arn) {
+  return arn.substr(arn.rfind('/') + 1);
+}
 
 void print_task(const json::object& task) {
   std::string image;
@@ -46,17 +48,20 @@ void print_task(const json::object& task) {
     if (!digest.empty() && image.find("@sha256:") == std::string::npos) image += "@" + digest;
   }
   std::cout << fmt::format("    task {}  {:<14} {:<9} {}  {}\n", last_part(get_string(task, "taskArn")).substr(0, 8),
-                           get_string(task, "lastStatus"), get_string(task, "healthStatus"), short_image(image), reason);
+                           get_string(task, "lastStatus"), get_string(task, "healthStatus"), short_image(image),
+                           reason);
 }
 
 void print_service(const ServiceName& name, const ServiceStatus& status) {
   const json::object& service = status.service;
-  std::cout << fmt::format("{}  {}  running {}/{}  pending {}\n", name.text(), get_string(service, "status"), get_int(service, "runningCount"),
-                           get_int(service, "desiredCount"), get_int(service, "pendingCount"));
+  std::cout << fmt::format("{}  {}  running {}/{}  pending {}\n", name.text(), get_string(service, "status"),
+                           get_int(service, "runningCount"), get_int(service, "desiredCount"),
+                           get_int(service, "pendingCount"));
   for (const json::value& value : get_array(service, "deployments")) {
     const json::object& deployment = value.as_object();
-    std::cout << fmt::format("    deployment {}  {:<8} {:<11} running {}/{}  {}\n", get_string(deployment, "id"), get_string(deployment, "status"),
-                             get_string(deployment, "rolloutState"), get_int(deployment, "runningCount"), get_int(deployment, "desiredCount"),
+    std::cout << fmt::format("    deployment {}  {:<8} {:<11} running {}/{}  {}\n", get_string(deployment, "id"),
+                             get_string(deployment, "status"), get_string(deployment, "rolloutState"),
+                             get_int(deployment, "runningCount"), get_int(deployment, "desiredCount"),
                              get_string(deployment, "rolloutStateReason"));
   }
   for (const json::object& task : status.tasks) print_task(task);
@@ -73,7 +78,8 @@ task<int> show_status(Common common, RegionKey key) {
   if (!names) co_return complain(names.error());
   json::array all;
   if (!common.json)
-    std::cout << fmt::format("region {} ({}, account {})\n", key.about.endpoint, key.about.place.region, key.about.place.account);
+    std::cout << fmt::format("region {} ({}, account {})\n", key.about.endpoint, key.about.place.region,
+                             key.about.place.account);
   for (const ServiceName& name : *names) {
     auto status = co_await describe(api, name);
     if (!status) co_return complain(status.error());
@@ -86,7 +92,8 @@ task<int> show_status(Common common, RegionKey key) {
     }
   }
   if (common.json) std::cout << json::serialize(json::object{{"services", all}}) << "\n";
-  if (!common.json && names->empty()) std::cout << "no services yet: write a slipway.yaml and run slipway up --config slipway.yaml\n";
+  if (!common.json && names->empty())
+    std::cout << "no services yet: write a slipway.yaml and run slipway up --config slipway.yaml\n";
   co_return kLive;
 }
 

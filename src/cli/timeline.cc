@@ -7,12 +7,16 @@
 namespace slipway::cli {
 namespace {
 
-constexpr std::size_t kTaskIdShown = 8;      // Digits of a task's id that people read.
+constexpr std::size_t kTaskIdShown = 8;  // Digits of a task's id that people read.
 constexpr std::size_t kDigestDigitsShown = 12;
 
-std::string short_task(const std::string& id) { return id.substr(0, kTaskIdShown); }
+std::string short_task(const std::string& id) {
+  return id.substr(0, kTaskIdShown);
+}
 
-std::string milliseconds(Duration since) { return fmt::format("+{:>7} ms", since.count()); }
+std::string milliseconds(Duration since) {
+  return fmt::format("+{:>7} ms", since.count());
+}
 
 // The words of the timeline, by the journal's kind.  Kinds that are not here do not belong in it.
 const std::map<std::string, std::string, std::less<>>& headings() {
@@ -54,15 +58,20 @@ std::vector<Entry> read_entries(const json::value& journal) {
   for (const json::value& value : get_array(journal.get_object(), "entries")) {
     if (!value.is_object()) continue;
     const json::object& from = value.get_object();
-    entries.push_back({.number = get_int(from, "number"), .at = instant_ms(get_int(from, "at")), .kind = get_string(from, "kind"),
-                       .subject = get_string(from, "subject"), .text = get_string(from, "text"), .detail = get_object(from, "detail")});
+    entries.push_back({.number = get_int(from, "number"),
+                       .at = instant_ms(get_int(from, "at")),
+                       .kind = get_string(from, "kind"),
+                       .subject = get_string(from, "subject"),
+                       .text = get_string(from, "text"),
+                       .detail = get_object(from, "detail")});
   }
   return entries;
 }
 
 bool Timeline::concerns(const Entry& entry) const {
   if (entry.kind.starts_with("ecs.")) return scope_.service.empty() || entry.subject == scope_.service;
-  if (entry.kind == "ecr.push") return scope_.repository.empty() || get_string(entry.detail, "repository") == scope_.repository;
+  if (entry.kind == "ecr.push")
+    return scope_.repository.empty() || get_string(entry.detail, "repository") == scope_.repository;
   if (entry.kind == "events.received") {
     // Of the events only pushes start something; those of the deployment itself stand in the timeline already.
     const json::value detail = entry.detail;
@@ -103,7 +112,8 @@ void Timeline::note_deployment(const Entry& entry) {
     return;
   }
   if (entry.kind == "ecs.deployment.rolled_back") {
-    verdict_ = Verdict{Verdict::End::rolled_back, failed_.empty() ? deployment : failed_, failed_reason_.empty() ? entry.text : failed_reason_};
+    verdict_ = Verdict{Verdict::End::rolled_back, failed_.empty() ? deployment : failed_,
+                       failed_reason_.empty() ? entry.text : failed_reason_};
     return;
   }
   if (failed_.empty()) verdict_ = Verdict{Verdict::End::live, deployment, entry.text};
@@ -129,8 +139,11 @@ std::vector<std::string> Timeline::tree(Instant now) const {
   for (const std::string& id : task_order_) by_deployment[tasks_.at(id).deployment].push_back(id);
   for (const auto& [deployment, ids] : by_deployment) {
     const bool newest = deployment == deployment_;
-    lines.push_back(fmt::format("├─ {} {}{}", newest ? "new" : "old", deployment,
-                                newest && deployment_at_ ? fmt::format("  {:.1f} s", static_cast<double>((now - *deployment_at_).count()) / 1000) : ""));
+    lines.push_back(
+        fmt::format("├─ {} {}{}", newest ? "new" : "old", deployment,
+                    newest && deployment_at_
+                        ? fmt::format("  {:.1f} s", static_cast<double>((now - *deployment_at_).count()) / 1000)
+                        : ""));
     for (const std::string& id : ids) {
       const TaskView& task = tasks_.at(id);
       lines.push_back(fmt::format("│  ├─ {}  {:<10} {}", short_task(id), task.state, task.note));
@@ -138,7 +151,9 @@ std::vector<std::string> Timeline::tree(Instant now) const {
   }
   if (!failed_.empty()) lines.push_back("├─ failed: " + failed_reason_);
   if (verdict_) {
-    const char* word = verdict_->end == Verdict::End::live ? "live" : verdict_->end == Verdict::End::rolled_back ? "rolled back" : "failed";
+    const char* word = verdict_->end == Verdict::End::live          ? "live"
+                       : verdict_->end == Verdict::End::rolled_back ? "rolled back"
+                                                                    : "failed";
     lines.push_back(fmt::format("└─ {}: {}", word, verdict_->reason));
   } else {
     lines.push_back("└─ …");

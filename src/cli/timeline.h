@@ -1,5 +1,5 @@
-// Timeline: turns the region's journal into what a person wants to read of one service: lines with offsets in milliseconds,
-// a live tree of the deployment, and the verdict.  Pure: entries go in, text comes out.
+// Timeline: turns the region's journal into what a person wants to read of one service: lines with offsets in
+// milliseconds, a live tree of the deployment, and the verdict.  Pure: entries go in, text comes out.
 #pragma once
 #include <map>
 #include <optional>
@@ -63,10 +63,10 @@ class Timeline {
   Scope scope_;
   std::optional<Instant> origin_;
   std::string push_;
-  std::string deployment_;          // The newest.
+  std::string deployment_;  // The newest.
   std::string deployment_image_;
   std::optional<Instant> deployment_at_;
-  std::string failed_;              // A deployment that failed and is being rolled back.
+  std::string failed_;  // A deployment that failed and is being rolled back.
   std::string failed_reason_;
   std::map<std::string, TaskView> tasks_;
   std::vector<std::string> task_order_;

@@ -81,8 +81,10 @@ int wait_until_ready(pid_t child, const region::StateFolder& folder, std::uintma
     }
     std::this_thread::sleep_for(kReadyPoll);
   }
-  const Error late{.fault = Fault::timed_out, .code = "SLW-108",
-                   .message = fmt::format("the region did not become ready within {} s; see {}", kReadyMax.count(), folder.daemon_log().native())};
+  const Error late{.fault = Fault::timed_out,
+                   .code = "SLW-108",
+                   .message = fmt::format("the region did not become ready within {} s; see {}", kReadyMax.count(),
+                                          folder.daemon_log().native())};
   return complain(late);
 }
 
@@ -94,13 +96,17 @@ int detach(const Common& common, const region::Options& options) {
   std::ofstream(folder.daemon_log(), std::ios::app).close();
   const auto log_start = std::filesystem::file_size(folder.daemon_log(), error);
   if (error) {
-    const Error broken{.fault = Fault::unavailable, .code = "SLW-103",
-                       .message = fmt::format("cannot write to the state folder {}: {}. Choose another with --state DIR.", folder.root.native(), error.message())};
+    const Error broken{
+        .fault = Fault::unavailable,
+        .code = "SLW-103",
+        .message = fmt::format("cannot write to the state folder {}: {}. Choose another with --state DIR.",
+                               folder.root.native(), error.message())};
     return complain(broken);
   }
   std::cout << std::flush;
   const pid_t child = ::fork();
-  if (child < 0) return complain({.fault = Fault::unavailable, .code = "SLW-109", .message = "cannot start another process"});
+  if (child < 0)
+    return complain({.fault = Fault::unavailable, .code = "SLW-109", .message = "cannot start another process"});
   if (child > 0) return wait_until_ready(child, folder, log_start);
   ::setsid();
   FILE* out = std::freopen(folder.daemon_log().c_str(), "a", stdout);
@@ -118,7 +124,8 @@ int detach(const Common& common, const region::Options& options) {
 int up(const Common& common, const UpOptions& options) {
   const auto asked = region_options(common, options);
   if (!asked) return complain(asked.error());
-  for (const std::string& warning : asked->config ? asked->config->warnings : std::vector<std::string>{}) std::cerr << "slipway: warning: " << warning << "\n";
+  for (const std::string& warning : asked->config ? asked->config->warnings : std::vector<std::string>{})
+    std::cerr << "slipway: warning: " << warning << "\n";
   if (options.detach) return detach(common, *asked);
   const auto ended = region::serve(*asked);
   if (!ended) return complain(ended.error());
@@ -132,13 +139,17 @@ int down(const Common& common) {
   if (region::daemon_runs(folder)) {
     ::kill(about->pid, SIGTERM);
     const auto give_up = std::chrono::steady_clock::now() + kStopMax;
-    while (region::daemon_runs(folder) && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(kReadyPoll);
+    while (region::daemon_runs(folder) && std::chrono::steady_clock::now() < give_up)
+      std::this_thread::sleep_for(kReadyPoll);
     if (region::daemon_runs(folder))
-      return complain({.fault = Fault::timed_out, .code = "SLW-110", .message = fmt::format("the region (process {}) does not end", about->pid)});
+      return complain({.fault = Fault::timed_out,
+                       .code = "SLW-110",
+                       .message = fmt::format("the region (process {}) does not end", about->pid)});
   }
   const auto cleared = region::clear_machine(folder, *about);
   if (!cleared) return complain(cleared.error());
-  std::cout << fmt::format("stopped; {} containers removed. What the region knows is kept in {}\n", *cleared, folder.root.native());
+  std::cout << fmt::format("stopped; {} containers removed. What the region knows is kept in {}\n", *cleared,
+                           folder.root.native());
   return kLive;
 }
 
@@ -146,11 +157,12 @@ int env(const Common& common) {
   const auto key = read_key(common.folder());
   if (!key) return complain(key.error());
   const std::string host = key->about.endpoint;
-  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"AWS_ENDPOINT_URL", host},
-                                                                                     {"AWS_ACCESS_KEY_ID", key->access_key_id},
-                                                                                     {"AWS_SECRET_ACCESS_KEY", key->secret_access_key},
-                                                                                     {"AWS_REGION", key->about.place.region},
-                                                                                     {"AWS_DEFAULT_REGION", key->about.place.region}})
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"AWS_ENDPOINT_URL", host},
+                                                        {"AWS_ACCESS_KEY_ID", key->access_key_id},
+                                                        {"AWS_SECRET_ACCESS_KEY", key->secret_access_key},
+                                                        {"AWS_REGION", key->about.place.region},
+                                                        {"AWS_DEFAULT_REGION", key->about.place.region}})
     std::cout << "export " << name << "=" << value << "\n";
   std::cout << "unset AWS_SESSION_TOKEN AWS_PROFILE\n";
   return kLive;
@@ -174,7 +186,9 @@ int aws(const Common& common, const std::vector<std::string>& arguments) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::execvp("aws", argv.data());
-  return complain({.fault = Fault::not_found, .code = "SLW-111", .message = "the AWS CLI is not installed. On Debian: apt-get install awscli"});
+  return complain({.fault = Fault::not_found,
+                   .code = "SLW-111",
+                   .message = "the AWS CLI is not installed. On Debian: apt-get install awscli"});
 }
 
 int validate(const Common& common, const std::string& file) {
@@ -184,7 +198,8 @@ int validate(const Common& common, const std::string& file) {
   if (common.json) {
     std::cout << "{\"valid\":true}\n";
   } else {
-    std::cout << fmt::format("{} is valid: {} service{}\n", file, loaded->services.size(), loaded->services.size() == 1 ? "" : "s");
+    std::cout << fmt::format("{} is valid: {} service{}\n", file, loaded->services.size(),
+                             loaded->services.size() == 1 ? "" : "s");
   }
   return kLive;
 }

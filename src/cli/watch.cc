@@ -12,12 +12,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kJournalWait = 10s;       // One long poll.
-constexpr Duration kRedraw = 1s;             // The tree's clock moves at least so often.
-constexpr Duration kHeartbeat = 30s;         // Without a terminal: a sign of life this often.
-constexpr Duration kDaemonAwayMax = 60s;     // A daemon that restarts is waited for.
+constexpr Duration kJournalWait = 10s;    // One long poll.
+constexpr Duration kRedraw = 1s;          // The tree's clock moves at least so often.
+constexpr Duration kHeartbeat = 30s;      // Without a terminal: a sign of life this often.
+constexpr Duration kDaemonAwayMax = 60s;  // A daemon that restarts is waited for.
 
-Instant wall_clock() { return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())}; }
+Instant wall_clock() {
+  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
+}
 
 // Draws the tree over the one drawn before.
 class Screen {
@@ -38,12 +40,14 @@ class Screen {
 };
 
 json::object to_json(const Entry& entry) {
-  return {{"number", entry.number}, {"at", iso_millis(entry.at)}, {"kind", entry.kind},
-          {"subject", entry.subject}, {"text", entry.text}, {"detail", entry.detail}};
+  return {{"number", entry.number},   {"at", iso_millis(entry.at)}, {"kind", entry.kind},
+          {"subject", entry.subject}, {"text", entry.text},         {"detail", entry.detail}};
 }
 
 int say_verdict(const Verdict& verdict) {
-  const char* word = verdict.end == Verdict::End::live ? "live" : verdict.end == Verdict::End::rolled_back ? "failed and rolled back" : "failed";
+  const char* word = verdict.end == Verdict::End::live          ? "live"
+                     : verdict.end == Verdict::End::rolled_back ? "failed and rolled back"
+                                                                : "failed";
   std::cout << fmt::format("verdict: {} ({})", word, verdict.deployment);
   if (verdict.end != Verdict::End::live) std::cout << ": " << verdict.reason;
   std::cout << std::endl;
@@ -53,7 +57,10 @@ int say_verdict(const Verdict& verdict) {
 class Watcher {
  public:
   Watcher(const Common& common, const WatchOptions& options, Scope scope)
-      : json_(common.json), drawing_(!common.json && is_terminal(STDOUT_FILENO)), options_(options), timeline_(std::move(scope)) {}
+      : json_(common.json),
+        drawing_(!common.json && is_terminal(STDOUT_FILENO)),
+        options_(options),
+        timeline_(std::move(scope)) {}
 
   task<int> follow(RegionApi& api) {
     const auto start = co_await api.journal_end();
@@ -77,7 +84,8 @@ class Watcher {
       if (drawing_) screen_.draw(timeline_.tree(now));
       if (options_.until_verdict && timeline_.verdict()) co_return say_verdict(*timeline_.verdict());
       if (options_.timeout > Duration::zero() && now - began > options_.timeout) {
-        const Error late{.fault = Fault::timed_out, .code = "SLW-301",
+        const Error late{.fault = Fault::timed_out,
+                         .code = "SLW-301",
                          .message = "no verdict in time. The deployment goes on; follow it with: slipway watch"};
         complain(late);
         co_return kTimedOut;
@@ -132,7 +140,8 @@ task<int> watch_service(Common common, WatchOptions options, RegionKey key) {
   RegionApi api(co_await asio::this_coro::executor, key);
   auto scope = co_await scope_of(api, options.service);
   if (!scope) co_return complain(scope.error());
-  if (!common.json) std::cerr << "watching " << scope->service << "; waiting for a push to " << scope->repository << "\n";
+  if (!common.json)
+    std::cerr << "watching " << scope->service << "; waiting for a push to " << scope->repository << "\n";
   Watcher watcher(common, options, *scope);
   co_return co_await watcher.follow(api);
 }
@@ -149,7 +158,8 @@ task<int> tail_events(Common common, bool follow, RegionKey key) {
       if (common.json) {
         std::cout << json::serialize(to_json(entry)) << "\n";
       } else {
-        std::cout << fmt::format("{}  {:<17}  {:<36}  {}\n", iso_millis(entry.at), entry.kind, entry.subject, entry.text);
+        std::cout << fmt::format("{}  {:<17}  {:<36}  {}\n", iso_millis(entry.at), entry.kind, entry.subject,
+                                 entry.text);
       }
     }
     std::cout << std::flush;

@@ -47,25 +47,21 @@ Result<Source> named_source(const std::string& name, const std::string& profile)
   return source;
 }
 
-Result<Source> sso_source(const Profiles& profiles, const Properties& profile,
-                          const std::string& name) {
+Result<Source> sso_source(const Profiles& profiles, const Properties& profile, const std::string& name) {
   const std::string session = property(profile, "sso_session");
   if (!session.empty() && !profiles.sso_sessions.contains(session))
     return invalid(fmt::format("profile {}: there is no sso-session {}", name, session));
   if (!session.empty() && profile.contains("sso_region"))
-    return invalid(
-        fmt::format("profile {}: sso_region belongs into the sso-session {}", name, session));
+    return invalid(fmt::format("profile {}: sso_region belongs into the sso-session {}", name, session));
   if (profile.contains("sso_account_id") != profile.contains("sso_role_name"))
-    return invalid(fmt::format(
-        "profile {}: sso_account_id and sso_role_name go together; one is missing", name));
+    return invalid(fmt::format("profile {}: sso_account_id and sso_role_name go together; one is missing", name));
   Source source;
   source.kind = Source::Kind::sso;
   return source;
 }
 
 // The source that a profile names itself, when it takes no role by another profile's credentials.
-Result<Source> own_source(const Profiles& profiles, const Properties& profile,
-                          const std::string& name) {
+Result<Source> own_source(const Profiles& profiles, const Properties& profile, const std::string& name) {
   if (profile.contains("web_identity_token_file")) {
     if (!profile.contains("role_arn"))
       return invalid(fmt::format("profile {} has a web_identity_token_file and no role_arn", name));
@@ -76,8 +72,7 @@ Result<Source> own_source(const Profiles& profiles, const Properties& profile,
                            .session_name = property(profile, "role_session_name")};
     return source;
   }
-  if (std::ranges::any_of(profile,
-                          [](const auto& entry) { return entry.first.starts_with("sso_"); }))
+  if (std::ranges::any_of(profile, [](const auto& entry) { return entry.first.starts_with("sso_"); }))
     return sso_source(profiles, profile, name);
   if (has_keys(profile)) {
     Source source;
@@ -95,18 +90,16 @@ Result<Source> own_source(const Profiles& profiles, const Properties& profile,
     return invalid(fmt::format("profile {} has no aws_secret_access_key", name));
   if (profile.contains("aws_secret_access_key"))
     return invalid(fmt::format("profile {} has no aws_access_key_id", name));
-  return fail(Fault::not_found, "ProfileWithoutCredentials",
-              fmt::format("profile {} holds no credentials", name));
+  return fail(Fault::not_found, "ProfileWithoutCredentials", fmt::format("profile {} holds no credentials", name));
 }
 
 // Allowed are addresses that a request cannot leave the machine (or its host) for.
 bool may_be_plain(const std::string& host) {
-  if (host == "localhost" || host == "[::1]" || host == "169.254.170.2" ||
-      host == "169.254.170.23" || host == "[fd00:ec2::23]")
+  if (host == "localhost" || host == "[::1]" || host == "169.254.170.2" || host == "169.254.170.23" ||
+      host == "[fd00:ec2::23]")
     return true;
   const auto parts = split(host, '.');
-  return parts.size() == 4 && parts[0] == "127" &&
-         std::ranges::all_of(parts, [](const std::string& part) {
+  return parts.size() == 4 && parts[0] == "127" && std::ranges::all_of(parts, [](const std::string& part) {
            return !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
          });
 }
@@ -121,26 +114,21 @@ Result<Chain> profile_chain(const Profiles& profiles, const std::string& selecte
     const auto found = profiles.profiles.find(name);
     if (found == profiles.profiles.end()) {
       if (visited.empty())
-        return fail(Fault::not_found, "ProfileWithoutCredentials",
-                    fmt::format("there is no profile {}", name));
-      return invalid(fmt::format("there is no profile {}, which {} names as its source_profile",
-                                 name, visited.back()));
+        return fail(Fault::not_found, "ProfileWithoutCredentials", fmt::format("there is no profile {}", name));
+      return invalid(fmt::format("there is no profile {}, which {} names as its source_profile", name, visited.back()));
     }
     const Properties& profile = found->second;
     const bool names_itself = !visited.empty() && visited.back() == name;
     if (!names_itself && std::ranges::find(visited, name) != visited.end())
-      return invalid(
-          fmt::format("the profiles {} name each other as source_profile", join(visited, ", ")));
+      return invalid(fmt::format("the profiles {} name each other as source_profile", join(visited, ", ")));
     // A profile that is a source gives its keys first; one that names itself has nothing else to
     // give.
     const bool is_source = !visited.empty();
-    const bool takes_role = profile.contains("role_arn") &&
-                            !profile.contains("web_identity_token_file") && !names_itself &&
-                            !(is_source && has_keys(profile));
+    const bool takes_role = profile.contains("role_arn") && !profile.contains("web_identity_token_file") &&
+                            !names_itself && !(is_source && has_keys(profile));
     if (!takes_role) {
-      auto source = is_source && has_keys(profile)
-                        ? Result<Source>(Source{.keys = keys_of(profile)})
-                        : own_source(profiles, profile, name);
+      auto source = is_source && has_keys(profile) ? Result<Source>(Source{.keys = keys_of(profile)})
+                                                   : own_source(profiles, profile, name);
       if (!source && !visited.empty() && source.error().fault == Fault::not_found)
         return invalid(source.error().message);
       if (!source) return fail(source);
@@ -154,9 +142,8 @@ Result<Chain> profile_chain(const Profiles& profiles, const std::string& selecte
                            .external_id = property(profile, "external_id"),
                            .duration_seconds = property(profile, "duration_seconds")});
     if (profile.contains("mfa_serial"))
-      return invalid(
-          fmt::format("profile {} wants a code of {}; use a session that you opened with it", name,
-                      property(profile, "mfa_serial")));
+      return invalid(fmt::format("profile {} wants a code of {}; use a session that you opened with it", name,
+                                 property(profile, "mfa_serial")));
     if (profile.contains("credential_source")) {
       auto source = named_source(property(profile, "credential_source"), name);
       if (!source) return fail(source);
@@ -164,8 +151,7 @@ Result<Chain> profile_chain(const Profiles& profiles, const std::string& selecte
       break;
     }
     if (!profile.contains("source_profile"))
-      return invalid(fmt::format(
-          "profile {} has a role_arn; it needs a source_profile or a credential_source", name));
+      return invalid(fmt::format("profile {} has a role_arn; it needs a source_profile or a credential_source", name));
     visited.push_back(name);
     name = property(profile, "source_profile");
   }
@@ -192,20 +178,16 @@ std::optional<WebIdentity> environment_web_identity(const Environment& environme
 
 Result<std::optional<ContainerEndpoint>> container_endpoint(const Environment& environment) {
   const std::string relative = variable(environment, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
-  if (!relative.empty())
-    return ContainerEndpoint{.endpoint = "http://169.254.170.2", .target = relative};
+  if (!relative.empty()) return ContainerEndpoint{.endpoint = "http://169.254.170.2", .target = relative};
   const std::string full = variable(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (full.empty()) return std::nullopt;
   const auto scheme_end = full.find("://");
   if (scheme_end == std::string::npos)
-    return fail(Fault::invalid, "InvalidContainerUri",
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI has no host: " + full);
+    return fail(Fault::invalid, "InvalidContainerUri", "AWS_CONTAINER_CREDENTIALS_FULL_URI has no host: " + full);
   const auto path = full.find('/', scheme_end + 3);
-  const std::string authority =
-      full.substr(scheme_end + 3, path == std::string::npos ? path : path - scheme_end - 3);
+  const std::string authority = full.substr(scheme_end + 3, path == std::string::npos ? path : path - scheme_end - 3);
   const auto colon = authority.rfind(':');
-  const bool has_port =
-      colon != std::string::npos && authority.find(']', colon) == std::string::npos;
+  const bool has_port = colon != std::string::npos && authority.find(']', colon) == std::string::npos;
   const std::string host = authority.substr(0, has_port ? colon : authority.size());
   const bool secure = full.starts_with("https://");
   if (host.empty() || (!secure && !(full.starts_with("http://") && may_be_plain(host))))
@@ -220,8 +202,7 @@ Result<std::optional<ContainerEndpoint>> container_endpoint(const Environment& e
 Result<Credentials> read_credentials_json(std::string_view body) {
   const auto parsed = parse_json(body);
   if (!parsed || !parsed->is_object())
-    return fail(Fault::denied, "CredentialsNotFound",
-                "the source of credentials did not answer with a JSON object");
+    return fail(Fault::denied, "CredentialsNotFound", "the source of credentials did not answer with a JSON object");
   const json::object& object = parsed->get_object();
   const std::string code = get_string(object, "Code");
   if (!code.empty() && code != "Success")
@@ -229,17 +210,14 @@ Result<Credentials> read_credentials_json(std::string_view body) {
   Credentials found{.access_key_id = get_string(object, "AccessKeyId"),
                     .secret_access_key = get_string(object, "SecretAccessKey")};
   // Containers and instances say Token, processes say SessionToken.
-  found.session_token =
-      has(object, "Token") ? get_string(object, "Token") : get_string(object, "SessionToken");
+  found.session_token = has(object, "Token") ? get_string(object, "Token") : get_string(object, "SessionToken");
   found.account_id = get_string(object, "AccountId");
   const std::string expires = get_string(object, "Expiration");
   if (!expires.empty()) found.expires = parse_iso(expires);
   if (!expires.empty() && !found.expires)
-    return fail(Fault::denied, "CredentialsNotFound",
-                "the credentials' Expiration is no time: " + expires);
+    return fail(Fault::denied, "CredentialsNotFound", "the credentials' Expiration is no time: " + expires);
   if (found.access_key_id.empty() || found.secret_access_key.empty())
-    return fail(Fault::denied, "CredentialsNotFound",
-                "the answer has no AccessKeyId or no SecretAccessKey");
+    return fail(Fault::denied, "CredentialsNotFound", "the answer has no AccessKeyId or no SecretAccessKey");
   return found;
 }
 
@@ -264,8 +242,7 @@ Result<Credentials> read_sts_answer(std::string_view body) {
                     .session_token = xml_text(body, "SessionToken")};
   found.expires = parse_iso(xml_text(body, "Expiration"));
   if (const auto user = parse_arn(xml_text(body, "Arn"))) found.account_id = user->account;
-  if (found.access_key_id.empty() || found.secret_access_key.empty() ||
-      found.session_token.empty() || !found.expires)
+  if (found.access_key_id.empty() || found.secret_access_key.empty() || found.session_token.empty() || !found.expires)
     return fail(Fault::denied, "CredentialsNotFound", "the answer of STS has no credentials");
   return found;
 }

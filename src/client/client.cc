@@ -19,8 +19,7 @@ constexpr std::size_t kIdleConnectionsMax = 4;  // A base URL.
 
 std::string form(const std::vector<std::pair<std::string, std::string>>& fields) {
   std::vector<std::string> parts;
-  for (const auto& [name, value] : fields)
-    parts.push_back(percent_encode(name) + "=" + percent_encode(value));
+  for (const auto& [name, value] : fields) parts.push_back(percent_encode(name) + "=" + percent_encode(value));
   return join(parts, "&");
 }
 
@@ -64,14 +63,11 @@ struct AwsClient::State {
   Result<Target> find_target(const std::string& service) {
     read_profiles();
     Target target;
-    target.region = options.region.empty() ? find_region(options.environment, *profiles, profile)
-                                           : options.region;
-    if (target.region.empty())
-      return fail(Fault::invalid, "RegionNotFound", "no AWS region is set: set AWS_REGION");
-    target.base =
-        split_url(options.endpoint.empty() ? find_endpoint(service, target.region,
-                                                           options.environment, *profiles, profile)
-                                           : options.endpoint);
+    target.region = options.region.empty() ? find_region(options.environment, *profiles, profile) : options.region;
+    if (target.region.empty()) return fail(Fault::invalid, "RegionNotFound", "no AWS region is set: set AWS_REGION");
+    target.base = split_url(options.endpoint.empty()
+                                ? find_endpoint(service, target.region, options.environment, *profiles, profile)
+                                : options.endpoint);
     return target;
   }
 
@@ -83,9 +79,8 @@ struct AwsClient::State {
   http::Client take_connection(const std::string& endpoint) {
     auto& free = idle[endpoint];
     if (free.empty())
-      return http::Client(executor, {.endpoint = endpoint,
-                                     .connect_timeout = kConnectLimit,
-                                     .read_timeout = options.read_timeout});
+      return http::Client(
+          executor, {.endpoint = endpoint, .connect_timeout = kConnectLimit, .read_timeout = options.read_timeout});
     http::Client connection = std::move(free.back());
     free.pop_back();
     return connection;
@@ -94,20 +89,19 @@ struct AwsClient::State {
   static void sign(http::ClientRequest& request, const Credentials& by, const std::string& region,
                    const std::string& service, Instant now) {
     const auto query = request.target.find('?');
-    const signing::Message message{
-        .method = request.method,
-        .raw_path = request.target.substr(0, query),
-        .raw_query = query == std::string::npos ? "" : request.target.substr(query + 1),
-        .headers = request.headers.entries(),
-        .body = request.body};
+    const signing::Message message{.method = request.method,
+                                   .raw_path = request.target.substr(0, query),
+                                   .raw_query = query == std::string::npos ? "" : request.target.substr(query + 1),
+                                   .headers = request.headers.entries(),
+                                   .body = request.body};
     const signing::Key key{by.access_key_id, by.secret_access_key, by.session_token};
     const signing::Signature signature = signing::sign(message, key, region, service, now);
     for (const auto& [name, value] : signature.added) request.headers.set(name, value);
   }
 
   // One attempt; signed anew each time, because a signature says when.
-  task<Result<http::ClientResponse>> attempt(Target target, std::string service,
-                                             http::ClientRequest request, Duration limit) {
+  task<Result<http::ClientResponse>> attempt(Target target, std::string service, http::ClientRequest request,
+                                             Duration limit) {
     auto by = co_await credentials();
     if (!by) co_return fail(by);
     sign(request, *by, target.region, service, surroundings->now());
@@ -115,9 +109,8 @@ struct AwsClient::State {
     auto sending = connection.send(std::move(request));
     auto answer = co_await with_deadline(limit, std::move(sending));
     if (!answer)
-      co_return fail(
-          Fault::timed_out, "Timeout",
-          fmt::format("{} did not answer within {} ms", target.base.endpoint, limit.count()));
+      co_return fail(Fault::timed_out, "Timeout",
+                     fmt::format("{} did not answer within {} ms", target.base.endpoint, limit.count()));
     auto& free = idle[target.base.endpoint];
     if (*answer && free.size() < kIdleConnectionsMax) free.push_back(std::move(connection));
     co_return std::move(*answer);
@@ -142,8 +135,8 @@ struct AwsClient::State {
       const Error problem = answer ? read_error(*answer) : answer.error();
       const Repeat repeat = repeat_class(problem, answer ? answer->status : 0);
       const Duration delay = repeat_wait(repeat, number, surroundings->fraction());
-      const bool again = repeat != Repeat::never && number + 1 < options.attempts_max &&
-                         delay < left(give_up) && quota.take(repeat);
+      const bool again =
+          repeat != Repeat::never && number + 1 < options.attempts_max && delay < left(give_up) && quota.take(repeat);
       if (!again) co_return std::unexpected(problem);
       co_await surroundings->wait(delay);
     }
@@ -160,9 +153,8 @@ AwsClient::~AwsClient() = default;
 AwsClient::AwsClient(AwsClient&&) noexcept = default;
 AwsClient& AwsClient::operator=(AwsClient&&) noexcept = default;
 
-task<Result<json::object>> AwsClient::json_call(std::string service, std::string target_prefix,
-                                                std::string operation, json::object input,
-                                                std::string version) {
+task<Result<json::object>> AwsClient::json_call(std::string service, std::string target_prefix, std::string operation,
+                                                json::object input, std::string version) {
   http::ClientRequest request{.method = "POST", .target = "/", .body = json::serialize(input)};
   request.headers.set("Content-Type", "application/x-amz-json-" + version);
   request.headers.set("X-Amz-Target", target_prefix + "." + operation);
@@ -176,23 +168,19 @@ task<Result<json::object>> AwsClient::json_call(std::string service, std::string
   co_return std::move(parsed->get_object());
 }
 
-task<Result<http::ClientResponse>> AwsClient::query_call(
-    std::string service, std::string api_version, std::string action,
-    std::vector<std::pair<std::string, std::string>> parameters) {
-  parameters.insert(parameters.begin(),
-                    {{"Action", std::move(action)}, {"Version", std::move(api_version)}});
+task<Result<http::ClientResponse>> AwsClient::query_call(std::string service, std::string api_version,
+                                                         std::string action,
+                                                         std::vector<std::pair<std::string, std::string>> parameters) {
+  parameters.insert(parameters.begin(), {{"Action", std::move(action)}, {"Version", std::move(api_version)}});
   http::ClientRequest request{.method = "POST", .target = "/", .body = form(parameters)};
   request.headers.set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
   co_return co_await state_->send(std::move(service), std::move(request));
 }
 
-task<Result<http::ClientResponse>> AwsClient::rest_call(std::string service, std::string method,
-                                                        std::string path, http::Headers headers,
-                                                        std::string body) {
-  http::ClientRequest request{.method = std::move(method),
-                              .target = std::move(path),
-                              .headers = std::move(headers),
-                              .body = std::move(body)};
+task<Result<http::ClientResponse>> AwsClient::rest_call(std::string service, std::string method, std::string path,
+                                                        http::Headers headers, std::string body) {
+  http::ClientRequest request{
+      .method = std::move(method), .target = std::move(path), .headers = std::move(headers), .body = std::move(body)};
   co_return co_await state_->send(std::move(service), std::move(request));
 }
 

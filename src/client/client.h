@@ -20,16 +20,15 @@ struct Options {
   // What AWS's own variables and profile files say; empty for a client that is told everything
   // here.
   Environment environment;
-  std::string endpoint;  // For every service; empty: by AWS_ENDPOINT_URL[_SERVICE], the profile,
-                         // else AWS's host names.
-  std::string region;    // Empty: AWS_REGION, AWS_DEFAULT_REGION, the profile.
-  std::string profile;   // Empty: AWS_PROFILE, else "default".  A profile named here keeps the keys
-                         // in the environment out.
+  std::string endpoint;                    // For every service; empty: by AWS_ENDPOINT_URL[_SERVICE], the profile,
+                                           // else AWS's host names.
+  std::string region;                      // Empty: AWS_REGION, AWS_DEFAULT_REGION, the profile.
+  std::string profile;                     // Empty: AWS_PROFILE, else "default".  A profile named here keeps the keys
+                                           // in the environment out.
   std::optional<Credentials> credentials;  // Instead of the chain.
   int attempts_max = 3;
-  Duration budget = std::chrono::seconds(20);  // Of one call with its repetitions and waits.
-  Duration read_timeout =
-      std::chrono::seconds(60);  // Until an answer begins; longer than any long poll.
+  Duration budget = std::chrono::seconds(20);        // Of one call with its repetitions and waits.
+  Duration read_timeout = std::chrono::seconds(60);  // Until an answer begins; longer than any long poll.
 };
 
 // The environment of this process and nothing else: what a Lambda function needs.
@@ -47,18 +46,15 @@ class AwsClient {
 
   // awsJson: POST / with X-Amz-Target `target_prefix`.`operation`.  An empty answer is an empty
   // object. https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
-  task<Result<json::object>> json_call(std::string service, std::string target_prefix,
-                                       std::string operation, json::object input,
-                                       std::string version = "1.1");
+  task<Result<json::object>> json_call(std::string service, std::string target_prefix, std::string operation,
+                                       json::object input, std::string version = "1.1");
   // awsQuery: POST / with a form; the answer's body is XML (see xml_text()).
   // https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
-  task<Result<http::ClientResponse>> query_call(
-      std::string service, std::string api_version, std::string action,
-      std::vector<std::pair<std::string, std::string>> parameters);
+  task<Result<http::ClientResponse>> query_call(std::string service, std::string api_version, std::string action,
+                                                std::vector<std::pair<std::string, std::string>> parameters);
   // restJson and the like: `path` as it goes on the wire, with its query.
-  task<Result<http::ClientResponse>> rest_call(std::string service, std::string method,
-                                               std::string path, http::Headers headers,
-                                               std::string body);
+  task<Result<http::ClientResponse>> rest_call(std::string service, std::string method, std::string path,
+                                               http::Headers headers, std::string body);
 
   // No repetition and no wait goes beyond `at` (the deadline of a Lambda invocation).  Holds until
   // the next call of this.

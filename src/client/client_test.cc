@@ -19,30 +19,23 @@ TEST(Endpoint, FollowsTheVariableOfTheServiceThenTheCommonOneThenTheProfile) {
       "s]\necr =\n  endpoint_url = http://of-ecr\n",
       "");
   ASSERT_TRUE(profiles);
-  EXPECT_EQ(
-      find_endpoint("ecs", "r",
-                    {{"AWS_ENDPOINT_URL_ECS", "http://one"}, {"AWS_ENDPOINT_URL", "http://all"}},
-                    *profiles, "default"),
-      "http://one");
-  EXPECT_EQ(find_endpoint("ecs", "r", {{"AWS_ENDPOINT_URL", "http://all"}}, *profiles, "default"),
-            "http://all");
+  EXPECT_EQ(find_endpoint("ecs", "r", {{"AWS_ENDPOINT_URL_ECS", "http://one"}, {"AWS_ENDPOINT_URL", "http://all"}},
+                          *profiles, "default"),
+            "http://one");
+  EXPECT_EQ(find_endpoint("ecs", "r", {{"AWS_ENDPOINT_URL", "http://all"}}, *profiles, "default"), "http://all");
   EXPECT_EQ(find_endpoint("ecr", "r", {}, *profiles, "default"), "http://of-ecr");
   EXPECT_EQ(find_endpoint("ecs", "r", {}, *profiles, "default"), "http://profile");
-  EXPECT_EQ(
-      find_endpoint("events", "r", {{"AWS_ENDPOINT_URL_EVENTBRIDGE", "http://bus"}}, {}, "default"),
-      "http://bus");
-  EXPECT_EQ(find_endpoint("ecs", "r", {{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}, *profiles,
-                          "default"),
+  EXPECT_EQ(find_endpoint("events", "r", {{"AWS_ENDPOINT_URL_EVENTBRIDGE", "http://bus"}}, {}, "default"),
+            "http://bus");
+  EXPECT_EQ(find_endpoint("ecs", "r", {{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}, *profiles, "default"),
             "https://ecs.r.amazonaws.com");
   EXPECT_EQ(find_region({}, *profiles, "default"), "eu-west-1");
 }
 
 TEST(Endpoint, KnowsTheHostsOfAws) {
-  EXPECT_EQ(find_endpoint("ecr", "us-east-1", {}, {}, ""),
-            "https://api.ecr.us-east-1.amazonaws.com");
+  EXPECT_EQ(find_endpoint("ecr", "us-east-1", {}, {}, ""), "https://api.ecr.us-east-1.amazonaws.com");
   EXPECT_EQ(find_endpoint("iam", "us-east-1", {}, {}, ""), "https://iam.amazonaws.com");
-  EXPECT_EQ(find_endpoint("sts", "cn-north-1", {}, {}, ""),
-            "https://sts.cn-north-1.amazonaws.com.cn");
+  EXPECT_EQ(find_endpoint("sts", "cn-north-1", {}, {}, ""), "https://sts.cn-north-1.amazonaws.com.cn");
   EXPECT_EQ(find_endpoint("ecs", "us-east-1", {{"AWS_USE_FIPS_ENDPOINT", "true"}}, {}, ""),
             "https://ecs-fips.us-east-1.amazonaws.com");
 }
@@ -64,15 +57,13 @@ TEST(Retry, StopsWhenTheQuotaIsUsedUpAndGoesOnAfterSuccesses) {
 }
 
 TEST(Errors, AreReadFromJsonHeadersAndXml) {
-  const Error json = read_error(
-      {.status = 400,
-       .body =
-           R"({"__type":"com.amazonaws.ecs#ClusterNotFoundException","message":"Cluster not found."})"});
-  EXPECT_EQ(json, (Error{Fault::not_found, "ClusterNotFoundException", "Cluster not found."}));
-  const Error header =
+  const Error json =
       read_error({.status = 400,
-                  .headers = {{"x-amzn-ErrorType", "ThrottlingException:http://x"}},
-                  .body = R"({"Message":"Rate exceeded"})"});
+                  .body = R"({"__type":"com.amazonaws.ecs#ClusterNotFoundException","message":"Cluster not found."})"});
+  EXPECT_EQ(json, (Error{Fault::not_found, "ClusterNotFoundException", "Cluster not found."}));
+  const Error header = read_error({.status = 400,
+                                   .headers = {{"x-amzn-ErrorType", "ThrottlingException:http://x"}},
+                                   .body = R"({"Message":"Rate exceeded"})"});
   EXPECT_EQ(header, (Error{Fault::throttled, "ThrottlingException", "Rate exceeded"}));
   const Error xml = read_error({.status = 403,
                                 .body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>a "
@@ -94,9 +85,8 @@ class FakeAws : public testing::Test {
     if (statuses.empty()) co_return http::json_response(200, R"({"ok":true})");
     const int status = statuses.front();
     statuses.erase(statuses.begin());
-    co_return http::json_response(
-        status, status == 400 ? R"({"__type":"InvalidParameterException","message":"no"})"
-                              : R"({"__type":"ServerException"})");
+    co_return http::json_response(status, status == 400 ? R"({"__type":"InvalidParameterException","message":"no"})"
+                                                        : R"({"__type":"ServerException"})");
   }
   // What arrived must be what was signed.
   void check_signature(const http::Request& request) const {
@@ -108,25 +98,22 @@ class FakeAws : public testing::Test {
     const auto claim = signing::read_claim(message);
     ASSERT_TRUE(claim && *claim);
     const auto now = parse_amz_date((*claim)->date);
-    const auto verified =
-        signing::verify(message, **claim, {.access_key_id = "AKID", .secret_access_key = "secret"},
-                        now.value_or(Instant{}));
+    const auto verified = signing::verify(message, **claim, {.access_key_id = "AKID", .secret_access_key = "secret"},
+                                          now.value_or(Instant{}));
     EXPECT_TRUE(verified) << (verified ? "" : verified.error().message);
   }
   void SetUp() override { ASSERT_TRUE(server.listen()); }
   AwsClient client() {
-    return AwsClient(
-        io.get_executor(),
-        {.endpoint = "http://127.0.0.1:" + std::to_string(server.port()),
-         .region = "eu-west-1",
-         .credentials = Credentials{.access_key_id = "AKID", .secret_access_key = "secret"}});
+    return AwsClient(io.get_executor(),
+                     {.endpoint = "http://127.0.0.1:" + std::to_string(server.port()),
+                      .region = "eu-west-1",
+                      .credentials = Credentials{.access_key_id = "AKID", .secret_access_key = "secret"}});
   }
   asio::io_context io{1};
   int requests = 0;
   std::vector<int> statuses;
   std::string last_authorization, last_target, last_body;
-  http::Server server{
-      io.get_executor(), {}, [this](http::Request& request) { return answer(request); }};
+  http::Server server{io.get_executor(), {}, [this](http::Request& request) { return answer(request); }};
 };
 
 TEST_F(FakeAws, SignsAndNamesTheOperation) {
@@ -136,8 +123,7 @@ TEST_F(FakeAws, SignsAndNamesTheOperation) {
   EXPECT_TRUE(get_bool(*answer, "ok"));
   EXPECT_EQ(last_target, "Prefix.ListClusters");
   EXPECT_EQ(last_body, R"({"maxResults":1})");
-  EXPECT_TRUE(last_authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"))
-      << last_authorization;
+  EXPECT_TRUE(last_authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/")) << last_authorization;
   EXPECT_NE(last_authorization.find("/eu-west-1/ecs/aws4_request"), std::string::npos);
 }
 
@@ -171,10 +157,8 @@ TEST_F(FakeAws, SpeaksTheQueryProtocol) {
 
 TEST_F(FakeAws, SignsPathsAndQueriesAsTheyAreSent) {
   AwsClient aws = client();
-  const auto answer =
-      run(aws.rest_call("lambda", "GET",
-                        "/2015-03-31/functions/arn%3Aaws%3Alambda/invocations?b=2&a=%20x", {}, ""),
-          io);
+  const auto answer = run(
+      aws.rest_call("lambda", "GET", "/2015-03-31/functions/arn%3Aaws%3Alambda/invocations?b=2&a=%20x", {}, ""), io);
   EXPECT_TRUE(answer) << answer.error().message;
 }
 
@@ -188,10 +172,9 @@ TEST_F(FakeAws, RepeatsNothingPastTheDeadline) {
 
 TEST(AwsClient, SaysThatNobodyAnswers) {
   asio::io_context io{1};
-  AwsClient aws(io.get_executor(), {.endpoint = "http://127.0.0.1:1",
-                                    .region = "r",
-                                    .credentials = Credentials{"a", "b"},
-                                    .attempts_max = 1});
+  AwsClient aws(
+      io.get_executor(),
+      {.endpoint = "http://127.0.0.1:1", .region = "r", .credentials = Credentials{"a", "b"}, .attempts_max = 1});
   EXPECT_EQ(run(aws.json_call("ecs", "P", "X", {}), io).error().code, "ConnectFailed");
 }
 

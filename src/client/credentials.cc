@@ -16,16 +16,14 @@ using namespace std::chrono_literals;
 constexpr int kAttemptsMax = 3;
 constexpr Duration kStsLimit = 10s;
 constexpr Duration kContainerLimit = 2s;
-constexpr Duration kInstanceLimit =
-    1s;  // Off EC2 nobody answers there; do not keep a command waiting.
+constexpr Duration kInstanceLimit = 1s;  // Off EC2 nobody answers there; do not keep a command waiting.
 constexpr std::string_view kInstanceEndpoint = "http://169.254.169.254";
 constexpr std::string_view kInstanceRoles = "/latest/meta-data/iam/security-credentials/";
 constexpr std::string_view kInstanceTokenSeconds = "21600";
 
 std::string form(const std::vector<std::pair<std::string, std::string>>& fields) {
   std::vector<std::string> parts;
-  for (const auto& [name, value] : fields)
-    parts.push_back(percent_encode(name) + "=" + percent_encode(value));
+  for (const auto& [name, value] : fields) parts.push_back(percent_encode(name) + "=" + percent_encode(value));
   return join(parts, "&");
 }
 
@@ -43,13 +41,11 @@ struct CredentialChain::State {
   std::optional<Credentials> kept;
 
   // Sends, and sends again what may pass when repeated.  `limit` is for each attempt.
-  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request,
-                                          Duration limit, int attempts) {
+  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request, Duration limit,
+                                          int attempts) {
     for (int attempt = 0;; ++attempt) {
       auto answer = co_await surroundings->send(endpoint, request, limit);
-      const Error problem = !answer                     ? answer.error()
-                            : answer->status / 100 == 2 ? Error{}
-                                                        : read_error(*answer);
+      const Error problem = !answer ? answer.error() : answer->status / 100 == 2 ? Error{} : read_error(*answer);
       if (answer && answer->status / 100 == 2) co_return answer;
       const Repeat repeat = repeat_class(problem, answer ? answer->status : 0);
       if (repeat == Repeat::never || attempt + 1 >= attempts) {
@@ -86,8 +82,7 @@ struct CredentialChain::State {
     std::string region = find_region(environment, profiles, profile);
     if (region.empty()) region = "us-east-1";
     const BaseUrl base = split_url(find_endpoint("sts", region, environment, profiles, profile));
-    http::ClientRequest request{
-        .method = "POST", .target = base.prefix + "/", .body = std::move(body)};
+    http::ClientRequest request{.method = "POST", .target = base.prefix + "/", .body = std::move(body)};
     request.headers.set("Host", base.host());
     request.headers.set("Content-Type", "application/x-www-form-urlencoded");
     if (signer) {
@@ -95,10 +90,8 @@ struct CredentialChain::State {
                                      .raw_path = request.target,
                                      .headers = request.headers.entries(),
                                      .body = request.body};
-      const signing::Key key{signer->access_key_id, signer->secret_access_key,
-                             signer->session_token};
-      const signing::Signature signature =
-          signing::sign(message, key, region, "sts", surroundings->now());
+      const signing::Key key{signer->access_key_id, signer->secret_access_key, signer->session_token};
+      const signing::Signature signature = signing::sign(message, key, region, "sts", surroundings->now());
       for (const auto& [name, value] : signature.added) request.headers.set(name, value);
     }
     auto answer = co_await send(base.endpoint, std::move(request), kStsLimit, kAttemptsMax);
@@ -109,9 +102,8 @@ struct CredentialChain::State {
   task<Result<Credentials>> take_web_identity(WebIdentity identity) {
     const auto token = surroundings->read_file(identity.token_file);
     if (!token) co_return fail(Fault::denied, "CredentialsNotFound", token.error().message);
-    const std::string session = identity.session_name.empty()
-                                    ? fmt::format("slipway-{}", surroundings->now().ms())
-                                    : identity.session_name;
+    const std::string session =
+        identity.session_name.empty() ? fmt::format("slipway-{}", surroundings->now().ms()) : identity.session_name;
     std::string body = form({{"Action", "AssumeRoleWithWebIdentity"},
                              {"Version", "2011-06-15"},
                              {"RoleArn", identity.role_arn},
@@ -121,16 +113,12 @@ struct CredentialChain::State {
   }
 
   task<Result<Credentials>> take_role(Role role, Credentials by) {
-    const std::string session = role.session_name.empty()
-                                    ? fmt::format("slipway-{}", surroundings->now().ms())
-                                    : role.session_name;
-    std::vector<std::pair<std::string, std::string>> fields = {{"Action", "AssumeRole"},
-                                                               {"Version", "2011-06-15"},
-                                                               {"RoleArn", role.arn},
-                                                               {"RoleSessionName", session}};
+    const std::string session =
+        role.session_name.empty() ? fmt::format("slipway-{}", surroundings->now().ms()) : role.session_name;
+    std::vector<std::pair<std::string, std::string>> fields = {
+        {"Action", "AssumeRole"}, {"Version", "2011-06-15"}, {"RoleArn", role.arn}, {"RoleSessionName", session}};
     if (!role.external_id.empty()) fields.emplace_back("ExternalId", role.external_id);
-    if (!role.duration_seconds.empty())
-      fields.emplace_back("DurationSeconds", role.duration_seconds);
+    if (!role.duration_seconds.empty()) fields.emplace_back("DurationSeconds", role.duration_seconds);
     std::string body = form(fields);
     co_return co_await ask_sts(std::move(body), std::move(by));
   }
@@ -139,16 +127,14 @@ struct CredentialChain::State {
     http::ClientRequest request{.method = "GET", .target = where.target};
     request.headers.set("Accept", "application/json");
     std::string token = variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
-    if (const std::string file = variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-        !file.empty()) {
+    if (const std::string file = variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); !file.empty()) {
       // Read each time: EKS replaces the token.
       const auto text = surroundings->read_file(file);
       if (!text) co_return fail(Fault::denied, "CredentialsNotFound", text.error().message);
       token = trim(*text);
     }
     if (token.find_first_of("\r\n") != std::string::npos)
-      co_return fail(Fault::invalid, "CredentialsNotFound",
-                     "the container's authorization token has a line break");
+      co_return fail(Fault::invalid, "CredentialsNotFound", "the container's authorization token has a line break");
     if (!token.empty()) request.headers.set("Authorization", token);
     auto answer = co_await send(where.endpoint, std::move(request), kContainerLimit, kAttemptsMax);
     if (!answer) co_return fail(answer);
@@ -159,8 +145,7 @@ struct CredentialChain::State {
                                          std::string value) {
     http::ClientRequest request{.method = std::move(method), .target = std::move(target)};
     request.headers.set(header, std::move(value));
-    auto answer = co_await send(std::string(kInstanceEndpoint), std::move(request), kInstanceLimit,
-                                kAttemptsMax);
+    auto answer = co_await send(std::string(kInstanceEndpoint), std::move(request), kInstanceLimit, kAttemptsMax);
     if (!answer) co_return fail(answer);
     co_return std::move(answer->body);
   }
@@ -170,17 +155,14 @@ struct CredentialChain::State {
   task<Result<Credentials>> ask_instance_metadata() {
     if (equal_ignoring_case(variable(environment, "AWS_EC2_METADATA_DISABLED"), "true"))
       co_return fail(Fault::not_found, "CredentialsNotFound", "AWS_EC2_METADATA_DISABLED is true");
-    const auto token =
-        co_await ask_instance("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds",
-                              std::string(kInstanceTokenSeconds));
+    const auto token = co_await ask_instance("PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds",
+                                             std::string(kInstanceTokenSeconds));
     if (!token) co_return fail(token);
-    const auto roles = co_await ask_instance("GET", std::string(kInstanceRoles),
-                                             "X-aws-ec2-metadata-token", *token);
+    const auto roles = co_await ask_instance("GET", std::string(kInstanceRoles), "X-aws-ec2-metadata-token", *token);
     if (!roles) co_return fail(roles);
     const std::string role(trim(*roles));
-    const auto body =
-        co_await ask_instance("GET", std::string(kInstanceRoles) + percent_encode(role),
-                              "X-aws-ec2-metadata-token", *token);
+    const auto body = co_await ask_instance("GET", std::string(kInstanceRoles) + percent_encode(role),
+                                            "X-aws-ec2-metadata-token", *token);
     if (!body) co_return fail(body);
     co_return read_credentials_json(*body);
   }
@@ -192,9 +174,8 @@ struct CredentialChain::State {
       case Source::Kind::environment: {
         const auto keys = environment_keys(environment);
         if (!keys)
-          co_return fail(
-              Fault::denied, "CredentialsNotFound",
-              "the profile takes its credentials from the environment, and there are none");
+          co_return fail(Fault::denied, "CredentialsNotFound",
+                         "the profile takes its credentials from the environment, and there are none");
         co_return *keys;
       }
       case Source::Kind::container: {
@@ -262,8 +243,7 @@ struct CredentialChain::State {
 
 CredentialChain::CredentialChain(Environment environment, std::string profile,
                                  std::shared_ptr<Surroundings> surroundings)
-    : state_(std::make_unique<State>(std::move(environment), std::move(profile),
-                                     std::move(surroundings))) {}
+    : state_(std::make_unique<State>(std::move(environment), std::move(profile), std::move(surroundings))) {}
 CredentialChain::~CredentialChain() = default;
 CredentialChain::CredentialChain(CredentialChain&&) noexcept = default;
 CredentialChain& CredentialChain::operator=(CredentialChain&&) noexcept = default;
@@ -271,8 +251,7 @@ CredentialChain& CredentialChain::operator=(CredentialChain&&) noexcept = defaul
 task<Result<Credentials>> CredentialChain::get() {
   State& state = *state_;
   const Instant now = state.surroundings->now();
-  if (state.kept && (!state.kept->expires || now + kRenewBefore < *state.kept->expires))
-    co_return *state.kept;
+  if (state.kept && (!state.kept->expires || now + kRenewBefore < *state.kept->expires)) co_return *state.kept;
   auto found = co_await state.look();
   if (found) state.kept = *found;
   // A renewal that fails does no harm while the old ones are good.

@@ -30,8 +30,7 @@ class CredentialChain {
  public:
   // `profile` empty: AWS_PROFILE, else "default".  A profile named here keeps the keys in the
   // environment out.
-  CredentialChain(Environment environment, std::string profile,
-                  std::shared_ptr<Surroundings> surroundings);
+  CredentialChain(Environment environment, std::string profile, std::shared_ptr<Surroundings> surroundings);
   ~CredentialChain();
   CredentialChain(CredentialChain&&) noexcept;
   CredentialChain& operator=(CredentialChain&&) noexcept;

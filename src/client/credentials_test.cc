@@ -19,9 +19,7 @@ namespace fs = std::filesystem;
 
 fs::path test_data() {
   const char* folder = std::getenv("SLIPWAY_TESTDATA");
-  return (folder != nullptr ? fs::path(folder)
-                            : fs::path(SLIPWAY_SOURCE_DIR) / "../shared/testdata") /
-         "credentials";
+  return (folder != nullptr ? fs::path(folder) : fs::path(SLIPWAY_SOURCE_DIR) / "../shared/testdata") / "credentials";
 }
 std::string read(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -59,12 +57,10 @@ TEST_F(CredentialsData, ParsesProfileFilesAsTheSdksDo) {
     ++cases;
     const json::object input = get_object(test, "input");
     const json::object output = get_object(test, "output");
-    const auto parsed =
-        parse_profiles(get_string(input, "configFile"), get_string(input, "credentialsFile"));
+    const auto parsed = parse_profiles(get_string(input, "configFile"), get_string(input, "credentialsFile"));
     if (has(output, "errorContaining")) {
       ASSERT_FALSE(parsed);
-      EXPECT_NE(parsed.error().message.find(get_string(output, "errorContaining")),
-                std::string::npos)
+      EXPECT_NE(parsed.error().message.find(get_string(output, "errorContaining")), std::string::npos)
           << parsed.error().message;
       continue;
     }
@@ -163,10 +159,8 @@ TEST_F(CredentialsData, AsksOnlySafeContainerAddresses) {
       EXPECT_TRUE(!endpoint || !*endpoint);
     }
   }
-  EXPECT_FALSE(
-      container_endpoint({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.evil.example/x"}}));
-  EXPECT_FALSE(
-      container_endpoint({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x"}}));
+  EXPECT_FALSE(container_endpoint({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.evil.example/x"}}));
+  EXPECT_FALSE(container_endpoint({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x"}}));
 }
 
 TEST_F(CredentialsData, FindsTheFiles) {
@@ -194,13 +188,10 @@ class Recorded final : public Surroundings {
       const json::value action = event.at("action");
       if (const auto* request = find_path(action, {"Request", "request"})) {
         of_connection[connection] = exchanges_.size();
-        exchanges_.push_back({get_string(request->as_object(), "method"),
-                              get_string(request->as_object(), "uri"),
-                              0,
-                              {}});
+        exchanges_.push_back(
+            {get_string(request->as_object(), "method"), get_string(request->as_object(), "uri"), 0, {}});
       } else if (const auto* answer = find_path(action, {"Response", "response", "Ok"})) {
-        exchanges_[of_connection[connection]].status =
-            static_cast<int>(get_int(answer->as_object(), "status"));
+        exchanges_[of_connection[connection]].status = static_cast<int>(get_int(answer->as_object(), "status"));
       } else if (const auto* data = find_path(action, {"Data", "data", "Utf8"})) {
         if (get_string(action.at("Data").as_object(), "direction", "Response") == "Response")
           exchanges_[of_connection[connection]].body += data->as_string();
@@ -212,12 +203,10 @@ class Recorded final : public Surroundings {
   double fraction() override { return 0; }
   task<void> wait(Duration) override { co_return; }
   Result<std::string> read_file(const std::string& path) override {
-    if (!fs::is_regular_file(files_ / path.substr(1)))
-      return fail(Fault::not_found, "FileUnreadable", path);
+    if (!fs::is_regular_file(files_ / path.substr(1))) return fail(Fault::not_found, "FileUnreadable", path);
     return read(files_ / path.substr(1));
   }
-  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request,
-                                          Duration) override {
+  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request, Duration) override {
     if (exchanges_.empty())
       co_return fail(Fault::internal, "Unexpected",
                      "nobody expected " + request.method + " " + endpoint + request.target);
@@ -227,9 +216,7 @@ class Recorded final : public Surroundings {
     EXPECT_EQ(request.method + " " + endpoint + request.target, next.method + " " + uri);
     co_return http::ClientResponse{.status = next.status, .body = next.body};
   }
-  Result<std::string> run(const std::string& command) override {
-    return make_surroundings()->run(command);
-  }
+  Result<std::string> run(const std::string& command) override { return make_surroundings()->run(command); }
   std::size_t left() const { return exchanges_.size(); }
 
  private:
@@ -246,8 +233,7 @@ void play(const fs::path& folder, bool profile_only) {
   SCOPED_TRACE(folder.filename().string());
   const Environment environment = environment_of(read_json(folder / "env.json").as_object());
   const auto surroundings = std::make_shared<Recorded>(folder);
-  CredentialChain chain(environment, profile_only ? profile_files(environment).profile : "",
-                        surroundings);
+  CredentialChain chain(environment, profile_only ? profile_files(environment).profile : "", surroundings);
   const auto found = run(chain.get());
   const json::object result = read_json(folder / "test-case.json").at("result").as_object();
   if (!has(result, "Ok")) {
@@ -259,8 +245,7 @@ void play(const fs::path& folder, bool profile_only) {
   EXPECT_EQ(found->access_key_id, get_string(expected, "access_key_id"));
   EXPECT_EQ(found->secret_access_key, get_string(expected, "secret_access_key"));
   EXPECT_EQ(found->session_token, get_string(expected, "session_token"));
-  if (has(expected, "expiry"))
-    EXPECT_EQ(found->expires.value_or(Instant{}).ms() / 1000, get_int(expected, "expiry"));
+  if (has(expected, "expiry")) EXPECT_EQ(found->expires.value_or(Instant{}).ms() / 1000, get_int(expected, "expiry"));
   if (has(expected, "account_id")) EXPECT_EQ(found->account_id, get_string(expected, "account_id"));
   EXPECT_EQ(surroundings->left(), 0u) << "requests that were expected";
 }
@@ -291,9 +276,7 @@ class Renewing final : public Surroundings {
   Instant now() override { return at; }
   double fraction() override { return 0; }
   task<void> wait(Duration) override { co_return; }
-  Result<std::string> read_file(const std::string&) override {
-    return fail(Fault::not_found, "", "");
-  }
+  Result<std::string> read_file(const std::string&) override { return fail(Fault::not_found, "", ""); }
   task<Result<http::ClientResponse>> send(std::string, http::ClientRequest, Duration) override {
     ++asked;
     if (broken) co_return http::ClientResponse{.status = 500};

@@ -37,38 +37,33 @@ std::string setting(const Profiles& profiles, const std::string& profile, const 
   return value == found->second.end() ? "" : value->second;
 }
 
-bool switched_on(const Environment& environment, const Profiles& profiles,
-                 const std::string& profile, const std::string& name) {
+bool switched_on(const Environment& environment, const Profiles& profiles, const std::string& profile,
+                 const std::string& name) {
   const std::string said = variable(environment, "AWS_" + upper(name));
   return equal_ignoring_case(said.empty() ? setting(profiles, profile, name) : said, "true");
 }
 
-std::string aws_host(const std::string& service, const std::string& region, bool fips,
-                     bool dual_stack) {
-  if (service == "iam")
-    return region.starts_with("cn-") ? "iam.cn-north-1.amazonaws.com.cn" : "iam.amazonaws.com";
+std::string aws_host(const std::string& service, const std::string& region, bool fips, bool dual_stack) {
+  if (service == "iam") return region.starts_with("cn-") ? "iam.cn-north-1.amazonaws.com.cn" : "iam.amazonaws.com";
   const auto* const special = std::ranges::find(kServiceNames, service, &ServiceName::signing);
   // The "api." of ECR is not in the names of its newer kinds of endpoint.
-  std::string host =
-      special != kServiceNames.end() && !fips && !dual_stack ? std::string(special->host) : service;
+  std::string host = special != kServiceNames.end() && !fips && !dual_stack ? std::string(special->host) : service;
   if (fips) host += "-fips";
   if (dual_stack) return fmt::format("{}.{}.api.aws", host, region);
   return fmt::format("{}.{}.amazonaws.com{}", host, region, region.starts_with("cn-") ? ".cn" : "");
 }
 
-std::string configured(const std::string& service, const Environment& environment,
-                       const Profiles& profiles, const std::string& profile) {
+std::string configured(const std::string& service, const Environment& environment, const Profiles& profiles,
+                       const std::string& profile) {
   const auto* const special = std::ranges::find(kServiceNames, service, &ServiceName::signing);
-  const std::string name =
-      special == kServiceNames.end() ? upper(service) : std::string(special->variable);
+  const std::string name = special == kServiceNames.end() ? upper(service) : std::string(special->variable);
   for (const std::string& one : {"AWS_ENDPOINT_URL_" + name, std::string("AWS_ENDPOINT_URL")}) {
     if (const std::string url = variable(environment, one); !url.empty()) return url;
   }
   const auto section = profiles.services.find(setting(profiles, profile, "services"));
   if (section != profiles.services.end()) {
     const auto nested = section->second.find(to_lower(name));
-    const std::string url =
-        nested == section->second.end() ? "" : nested_value(nested->second, "endpoint_url");
+    const std::string url = nested == section->second.end() ? "" : nested_value(nested->second, "endpoint_url");
     if (!url.empty()) return url;
   }
   return setting(profiles, profile, "endpoint_url");
@@ -76,19 +71,16 @@ std::string configured(const std::string& service, const Environment& environmen
 
 }  // namespace
 
-std::string find_region(const Environment& environment, const Profiles& profiles,
-                        const std::string& profile) {
+std::string find_region(const Environment& environment, const Profiles& profiles, const std::string& profile) {
   for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
     if (std::string region = variable(environment, name); !region.empty()) return region;
   }
   return setting(profiles, profile, "region");
 }
 
-std::string find_endpoint(const std::string& service, const std::string& region,
-                          const Environment& environment, const Profiles& profiles,
-                          const std::string& profile) {
-  const bool ignored =
-      switched_on(environment, profiles, profile, "ignore_configured_endpoint_urls");
+std::string find_endpoint(const std::string& service, const std::string& region, const Environment& environment,
+                          const Profiles& profiles, const std::string& profile) {
+  const bool ignored = switched_on(environment, profiles, profile, "ignore_configured_endpoint_urls");
   const std::string url = ignored ? "" : configured(service, environment, profiles, profile);
   if (!url.empty()) return url;
   const bool fips = switched_on(environment, profiles, profile, "use_fips_endpoint");

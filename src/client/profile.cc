@@ -42,17 +42,15 @@ class Parser {
     int number = 0;
     for (const std::string& raw : split(text, '\n')) {
       ++number;
-      const std::string_view line = raw.ends_with('\r')
-                                        ? std::string_view(raw).substr(0, raw.size() - 1)
-                                        : std::string_view(raw);
+      const std::string_view line =
+          raw.ends_with('\r') ? std::string_view(raw).substr(0, raw.size() - 1) : std::string_view(raw);
       if (trim(line).empty() || begins_comment(line.front())) continue;
       const std::string problem = is_space(line.front()) ? continuation(line)
                                   : line.front() == '['  ? section(line)
                                                          : property(line);
       if (!problem.empty())
         return fail(Fault::invalid, "InvalidProfileFile",
-                    fmt::format("could not parse profile file ({} file, line {}): {}", file_name(),
-                                number, problem));
+                    fmt::format("could not parse profile file ({} file, line {}): {}", file_name(), number, problem));
     }
     return {};
   }
@@ -76,8 +74,7 @@ class Parser {
 
   // Where the properties of a section go; nullptr when it is not one that we know.
   Properties* find_section(std::string_view title) {
-    if (file_ == File::credentials)
-      return valid_name(title) ? &out_.profiles[std::string(title)] : nullptr;
+    if (file_ == File::credentials) return valid_name(title) ? &out_.profiles[std::string(title)] : nullptr;
     const auto space = title.find_first_of(" \t");
     const std::string_view kind = title.substr(0, space);
     const std::string_view name = space == std::string_view::npos ? "" : trim(title.substr(space));
@@ -134,8 +131,7 @@ class Parser {
   std::string* value_ = nullptr;
 };
 
-std::string home_path(const Environment& environment, const std::string& override_variable,
-                      std::string_view name) {
+std::string home_path(const Environment& environment, const std::string& override_variable, std::string_view name) {
   std::string path = variable(environment, override_variable);
   const std::string home = variable(environment, "HOME");
   if (path.empty()) return home.empty() ? "" : home + "/.aws/" + std::string(name);
@@ -157,8 +153,7 @@ Result<Profiles> parse_profiles(std::string_view config_file, std::string_view c
 std::string nested_value(std::string_view text, std::string_view name) {
   for (const std::string& line : split(text, '\n')) {
     const auto equals = line.find('=');
-    if (equals == std::string::npos || trim(std::string_view(line).substr(0, equals)) != name)
-      continue;
+    if (equals == std::string::npos || trim(std::string_view(line).substr(0, equals)) != name) continue;
     return std::string(trim(std::string_view(line).substr(equals + 1)));
   }
   return {};

@@ -10,8 +10,7 @@
 
 namespace slipway::client {
 
-using Properties =
-    std::map<std::string, std::string>;  // Names in lower case; a nested value keeps its lines.
+using Properties = std::map<std::string, std::string>;  // Names in lower case; a nested value keeps its lines.
 
 struct Profiles {
   std::map<std::string, Properties> profiles;

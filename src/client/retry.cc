@@ -13,22 +13,21 @@
 namespace slipway::client {
 namespace {
 
-constexpr std::array<std::string_view, 15> kThrottlingCodes = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "ProvisionedThroughputExceededException",
-    "TransactionInProgressException",
-    "RequestLimitExceeded",
-    "BandwidthLimitExceeded",
-    "LimitExceededException",
-    "SlowDown",
-    "PriorRequestNotComplete",
-    "EC2ThrottledException",
-    "RequestThrottledByService"};
+constexpr std::array<std::string_view, 15> kThrottlingCodes = {"Throttling",
+                                                               "ThrottlingException",
+                                                               "ThrottledException",
+                                                               "RequestThrottled",
+                                                               "RequestThrottledException",
+                                                               "TooManyRequestsException",
+                                                               "ProvisionedThroughputExceededException",
+                                                               "TransactionInProgressException",
+                                                               "RequestLimitExceeded",
+                                                               "BandwidthLimitExceeded",
+                                                               "LimitExceededException",
+                                                               "SlowDown",
+                                                               "PriorRequestNotComplete",
+                                                               "EC2ThrottledException",
+                                                               "RequestThrottledByService"};
 constexpr std::array<std::string_view, 9> kDeniedCodes = {"AccessDenied",
                                                           "AccessDeniedException",
                                                           "UnrecognizedClientException",
@@ -48,8 +47,7 @@ Fault fault_of(std::string_view code, int status) {
   if (among(kThrottlingCodes, code) || status == 429) return Fault::throttled;
   if (among(kDeniedCodes, code) || status == 401 || status == 403) return Fault::denied;
   if (status == 404 || code.contains("NotFound")) return Fault::not_found;
-  if (status == 409 || code.contains("AlreadyExists") || code.contains("Conflict"))
-    return Fault::conflict;
+  if (status == 409 || code.contains("AlreadyExists") || code.contains("Conflict")) return Fault::conflict;
   if (status == 408 || code.starts_with("RequestTimeout")) return Fault::timed_out;
   if (status == 501) return Fault::unsupported;
   return status >= 500 ? Fault::unavailable : Fault::invalid;
@@ -65,13 +63,10 @@ std::string short_code(std::string code) {
 }  // namespace
 
 Repeat repeat_class(const Error& error, int status) {
-  if (among(kThrottlingCodes, error.code) || error.fault == Fault::throttled)
-    return Repeat::throttled;
+  if (among(kThrottlingCodes, error.code) || error.fault == Fault::throttled) return Repeat::throttled;
   if (status == 500 || status == 502 || status == 503 || status == 504) return Repeat::transient;
-  if (error.code == "RequestTimeout" || error.code == "RequestTimeoutException")
-    return Repeat::transient;
-  const bool connection =
-      error.code == "ConnectFailed" || error.code == "ConnectionClosed" || error.code == "Timeout";
+  if (error.code == "RequestTimeout" || error.code == "RequestTimeoutException") return Repeat::transient;
+  const bool connection = error.code == "ConnectFailed" || error.code == "ConnectionClosed" || error.code == "Timeout";
   return status == 0 && connection ? Repeat::transient : Repeat::never;
 }
 
@@ -99,8 +94,7 @@ Error read_error(const http::ClientResponse& response) {
   error.code = short_code(response.headers.get("x-amzn-errortype"));
   if (const auto parsed = parse_json(response.body); parsed && parsed->is_object()) {
     const json::object& body = parsed->get_object();
-    if (error.code.empty())
-      error.code = short_code(get_string(body, has(body, "__type") ? "__type" : "code"));
+    if (error.code.empty()) error.code = short_code(get_string(body, has(body, "__type") ? "__type" : "code"));
     error.message = get_string(body, has(body, "message") ? "message" : "Message");
   } else if (trim(response.body).starts_with('<')) {
     if (error.code.empty()) error.code = xml_text(response.body, "Code");
@@ -108,8 +102,8 @@ Error read_error(const http::ClientResponse& response) {
   }
   if (error.code.empty()) error.code = fmt::format("Http{}", response.status);
   if (error.message.empty())
-    error.message = fmt::format("the answer is HTTP {}: {}", response.status,
-                                trim(response.body).substr(0, kMessageBytesMax));
+    error.message =
+        fmt::format("the answer is HTTP {}: {}", response.status, trim(response.body).substr(0, kMessageBytesMax));
   error.fault = fault_of(error.code, response.status);
   return error;
 }

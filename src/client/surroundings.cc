@@ -24,8 +24,7 @@ class Machine final : public Surroundings {
   Machine() : random_(std::random_device{}()) {}
 
   Instant now() override {
-    return Instant{
-        std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
+    return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
   }
 
   double fraction() override { return std::uniform_real_distribution<double>(0, 1)(random_); }
@@ -43,22 +42,19 @@ class Machine final : public Surroundings {
     return text;
   }
 
-  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request,
-                                          Duration limit) override {
-    http::ClientOptions options{
-        .endpoint = std::move(endpoint), .connect_timeout = limit, .read_timeout = limit};
+  task<Result<http::ClientResponse>> send(std::string endpoint, http::ClientRequest request, Duration limit) override {
+    http::ClientOptions options{.endpoint = std::move(endpoint), .connect_timeout = limit, .read_timeout = limit};
     return http::fetch(std::move(options), std::move(request));
   }
 
   Result<std::string> run(const std::string& command) override {
     std::FILE* pipe = ::popen(command.c_str(), "re");
     if (pipe == nullptr)
-      return fail(Fault::unavailable, "ProcessFailed",
-                  fmt::format("cannot start a shell: {}", std::strerror(errno)));
+      return fail(Fault::unavailable, "ProcessFailed", fmt::format("cannot start a shell: {}", std::strerror(errno)));
     std::string output;
     std::array<char, 4096> piece{};
-    for (std::size_t got = 0; (got = std::fread(piece.data(), 1, piece.size(), pipe)) > 0 &&
-                              output.size() < kFileBytesMax;)
+    for (std::size_t got = 0;
+         (got = std::fread(piece.data(), 1, piece.size(), pipe)) > 0 && output.size() < kFileBytesMax;)
       output.append(piece.data(), got);
     const int status = ::pclose(pipe);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -78,8 +74,7 @@ Environment process_environment() {
   Environment out;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const char* equals = std::strchr(*entry, '=');
-    if (equals != nullptr)
-      out.emplace(std::string(*entry, static_cast<std::size_t>(equals - *entry)), equals + 1);
+    if (equals != nullptr) out.emplace(std::string(*entry, static_cast<std::size_t>(equals - *entry)), equals + 1);
   }
   return out;
 }

@@ -35,20 +35,16 @@ class Bounds final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { count(mark); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    if (++aliases_ > kAliasesMax)
-      reader_.wrong(mark, fmt::format("more than {} aliases (*name)", kAliasesMax));
+    if (++aliases_ > kAliasesMax) reader_.wrong(mark, fmt::format("more than {} aliases (*name)", kAliasesMax));
   }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
-                const std::string&) override {
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t, const std::string&) override {
     count(mark);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
-                       YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
     enter(mark);
   }
   void OnSequenceEnd() override { --depth_; }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
-                  YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
     enter(mark);
   }
   void OnMapEnd() override { --depth_; }
@@ -59,8 +55,7 @@ class Bounds final : public YAML::EventHandler {
   }
   void enter(const YAML::Mark& mark) {
     count(mark);
-    if (++depth_ > kDepthMax)
-      reader_.wrong(mark, fmt::format("nested more than {} deep", kDepthMax));
+    if (++depth_ > kDepthMax) reader_.wrong(mark, fmt::format("nested more than {} deep", kDepthMax));
   }
   Reader& reader_;
   int documents_ = 0;
@@ -69,24 +64,21 @@ class Bounds final : public YAML::EventHandler {
   int aliases_ = 0;
 };
 
-void require_match(Reader& reader, const YAML::Node& parent, const std::string& key,
-                   const std::string& value, const char* pattern, std::string_view allowed) {
+void require_match(Reader& reader, const YAML::Node& parent, const std::string& key, const std::string& value,
+                   const char* pattern, std::string_view allowed) {
   if (!reader.ok() || std::regex_match(value, std::regex(pattern))) return;
   const YAML::Node node = parent[key];
-  reader.wrong(node ? node.Mark() : parent.Mark(),
-               fmt::format("{} is \"{}\"; allowed: {}", key, value, allowed));
+  reader.wrong(node ? node.Mark() : parent.Mark(), fmt::format("{} is \"{}\"; allowed: {}", key, value, allowed));
 }
 
 Health read_health(Reader& reader, const YAML::Node& parent) {
   Health health;
   const YAML::Node node = parent["health"];
   if (!node ||
-      !reader.mapping(node, "health",
-                      {"path", "interval", "timeout", "healthy", "unhealthy", "matcher", "grace"}))
+      !reader.mapping(node, "health", {"path", "interval", "timeout", "healthy", "unhealthy", "matcher", "grace"}))
     return health;
   reader.text(node, "path", health.path);
-  require_match(reader, node, "path", health.path, "/[!-~]{0,1023}",
-                "a path that begins with / and has no spaces");
+  require_match(reader, node, "path", health.path, "/[!-~]{0,1023}", "a path that begins with / and has no spaces");
   reader.duration(node, "interval", 100ms, 300s, health.interval);
   health.timeout = std::min(health.timeout, health.interval);
   reader.duration(node, "timeout", 100ms, 120s, health.timeout);
@@ -106,10 +98,8 @@ Health read_health(Reader& reader, const YAML::Node& parent) {
   for (const char* key : {"interval", "timeout", "grace"}) {
     const auto value = node[key] ? parse_duration(node[key].Scalar()) : std::nullopt;
     if (reader.ok() && value && value->count() % 1000 != 0)
-      reader.warn(
-          node[key].Mark(),
-          fmt::format(
-              "{} is not a whole number of seconds; AWS counts in seconds, so it is rounded", key));
+      reader.warn(node[key].Mark(),
+                  fmt::format("{} is not a whole number of seconds; AWS counts in seconds, so it is rounded", key));
   }
   return health;
 }
@@ -118,12 +108,9 @@ Deploy read_deploy(Reader& reader, const YAML::Node& parent) {
   Deploy deploy;
   const YAML::Node node = parent["deploy"];
   if (!node) return deploy;
-  if (!reader.mapping(
-          node, "deploy",
-          {"pin", "strategy", "minimum_healthy_percent", "maximum_percent", "rollback"}))
+  if (!reader.mapping(node, "deploy", {"pin", "strategy", "minimum_healthy_percent", "maximum_percent", "rollback"}))
     return deploy;
-  reader.choice<Deploy::Pin>(
-      node, "pin", {{"digest", Deploy::Pin::digest}, {"tag", Deploy::Pin::tag}}, deploy.pin);
+  reader.choice<Deploy::Pin>(node, "pin", {{"digest", Deploy::Pin::digest}, {"tag", Deploy::Pin::tag}}, deploy.pin);
   reader.choice<Deploy::Strategy>(node, "strategy",
                                   {{"rolling", Deploy::Strategy::rolling},
                                    {"canary", Deploy::Strategy::canary},
@@ -133,8 +120,7 @@ Deploy read_deploy(Reader& reader, const YAML::Node& parent) {
   reader.integer(node, "minimum_healthy_percent", {0, 100}, deploy.minimum_healthy_percent);
   reader.integer(node, "maximum_percent", {100, 200}, deploy.maximum_percent);
   reader.choice<Deploy::Rollback>(
-      node, "rollback", {{"auto", Deploy::Rollback::automatic}, {"never", Deploy::Rollback::never}},
-      deploy.rollback);
+      node, "rollback", {{"auto", Deploy::Rollback::automatic}, {"never", Deploy::Rollback::never}}, deploy.rollback);
   if (!reader.ok()) return deploy;
   if (deploy.minimum_healthy_percent == 100 && deploy.maximum_percent == 100) {
     reader.wrong(node.Mark(),
@@ -143,8 +129,7 @@ Deploy read_deploy(Reader& reader, const YAML::Node& parent) {
   }
   if (deploy.strategy != Deploy::Strategy::rolling)
     reader.warn(node["strategy"].Mark(),
-                fmt::format("strategy {} is not yet acted on: the service deploys rolling",
-                            node["strategy"].Scalar()));
+                fmt::format("strategy {} is not yet acted on: the service deploys rolling", node["strategy"].Scalar()));
   return deploy;
 }
 
@@ -157,9 +142,7 @@ TagRule read_tag(Reader& reader, const YAML::Node& node) {
     if (reader.ok() && !valid_version_range(rule.text))
       reader.wrong(
           node.Mark(),
-          fmt::format(
-              "semver is \"{}\"; allowed: a range like \">=2 <3\", \"^1.4\" or \"~2.1 || 3\"",
-              rule.text));
+          fmt::format("semver is \"{}\"; allowed: a range like \">=2 <3\", \"^1.4\" or \"~2.1 || 3\"", rule.text));
     return rule;
   }
   const TagRule rule = tag_rule(reader.scalar(node, "a tag"));
@@ -177,9 +160,8 @@ std::vector<TagRule> read_tags(Reader& reader, const YAML::Node& parent) {
   if (!node) return {TagRule{.kind = TagRule::Kind::exact, .text = "latest"}};
   std::vector<TagRule> tags;
   if (!node.IsSequence() || node.size() == 0) {
-    reader.wrong(
-        node.Mark(),
-        "tags is not a list with an entry; write [latest], [release-*] or [{semver: \">=2 <3\"}]");
+    reader.wrong(node.Mark(),
+                 "tags is not a list with an entry; write [latest], [release-*] or [{semver: \">=2 <3\"}]");
     return tags;
   }
   for (const auto& item : node) tags.push_back(read_tag(reader, item));
@@ -192,13 +174,11 @@ bool fargate_has(int cpu, int memory) {
   struct Size {
     int cpu, low, high, step;
   };
-  constexpr Size kSizes[] = {{256, 512, 2048, 512},       {512, 1024, 4096, 1024},
-                             {1024, 2048, 8192, 1024},    {2048, 4096, 16384, 1024},
-                             {4096, 8192, 30720, 1024},   {8192, 16384, 61440, 4096},
+  constexpr Size kSizes[] = {{256, 512, 2048, 512},       {512, 1024, 4096, 1024},   {1024, 2048, 8192, 1024},
+                             {2048, 4096, 16384, 1024},   {4096, 8192, 30720, 1024}, {8192, 16384, 61440, 4096},
                              {16384, 32768, 122880, 8192}};
   for (const Size& size : kSizes) {
-    if (size.cpu != cpu || memory < size.low || memory > size.high || memory % size.step != 0)
-      continue;
+    if (size.cpu != cpu || memory < size.low || memory > size.high || memory % size.step != 0) continue;
     return cpu != 256 || memory != 1536;
   }
   return false;
@@ -213,28 +193,23 @@ void read_size(Reader& reader, const YAML::Node& node, Service& service) {
   reader.integer(node, "memory", {32, 122880}, service.memory);
   if (reader.ok() && !fargate_has(service.cpu, service.memory)) {
     const YAML::Node place = node["memory"] ? node["memory"] : node["cpu"];
-    reader.warn(
-        place.Mark(),
-        fmt::format("AWS Fargate has no task of cpu {} with memory {}; on this machine it runs",
-                    service.cpu, service.memory));
+    reader.warn(place.Mark(), fmt::format("AWS Fargate has no task of cpu {} with memory {}; on this machine it runs",
+                                          service.cpu, service.memory));
   }
 }
 
-Service read_service(Reader& reader, const std::string& name, const YAML::Node& node,
-                     const std::string& project) {
+Service read_service(Reader& reader, const std::string& name, const YAML::Node& node, const std::string& project) {
   Service service;
   service.name = name;
   service.cluster = project;
   if (!reader.mapping(node, "service " + name,
-                      {"cluster", "repository", "tags", "port", "health", "count", "cpu", "memory",
-                       "listen", "environment", "command", "deploy"}))
+                      {"cluster", "repository", "tags", "port", "health", "count", "cpu", "memory", "listen",
+                       "environment", "command", "deploy"}))
     return service;
   if (!std::regex_match(name, std::regex(kName)))
-    reader.wrong(node.Mark(),
-                 fmt::format("the service's name is \"{}\"; allowed: {}", name, kNameAllowed));
+    reader.wrong(node.Mark(), fmt::format("the service's name is \"{}\"; allowed: {}", name, kNameAllowed));
   for (const char* needed : {"repository", "port"}) {
-    if (!node[needed])
-      reader.wrong(node.Mark(), fmt::format("service {} has no {}; it is needed", name, needed));
+    if (!node[needed]) reader.wrong(node.Mark(), fmt::format("service {} has no {}; it is needed", name, needed));
   }
   reader.text(node, "cluster", service.cluster);
   require_match(reader, node, "cluster", service.cluster, kName, kNameAllowed);
@@ -256,11 +231,9 @@ Service read_service(Reader& reader, const std::string& name, const YAML::Node& 
 
 void read_services(Reader& reader, const YAML::Node& root, Config& config) {
   const YAML::Node node = root["services"];
-  if (!node)
-    return reader.wrong(root.Mark(), "there are no services; write services: with a service in it");
+  if (!node) return reader.wrong(root.Mark(), "there are no services; write services: with a service in it");
   const auto entries = reader.entries(node, "services");
-  if (reader.ok() && entries.empty())
-    reader.wrong(node.Mark(), "services is empty; write a service in it");
+  if (reader.ok() && entries.empty()) reader.wrong(node.Mark(), "services is empty; write a service in it");
   std::map<int, std::string> listeners;
   for (const auto& [name, value] : entries) {
     if (!reader.ok()) return;
@@ -268,10 +241,9 @@ void read_services(Reader& reader, const YAML::Node& root, Config& config) {
     if (!reader.ok()) return;
     const auto [other, free] = listeners.emplace(service.listen, name);
     if (service.listen != 0 && !free) {
-      reader.wrong(
-          value["listen"].Mark(),
-          fmt::format("{} and {} both listen on {}; allowed: a port that no other service has",
-                      other->second, name, service.listen));
+      reader.wrong(value["listen"].Mark(),
+                   fmt::format("{} and {} both listen on {}; allowed: a port that no other service has", other->second,
+                               name, service.listen));
     }
     config.services.emplace(name, std::move(service));
   }
@@ -281,12 +253,9 @@ void read_function(Reader& reader, const YAML::Node& root, Config& config) {
   const YAML::Node node = root["function"];
   if (!node) return;
   Function function;
-  if (!reader.mapping(node, "function",
-                      {"runtime", "handler", "code", "timeout", "memory", "environment"}))
-    return;
+  if (!reader.mapping(node, "function", {"runtime", "handler", "code", "timeout", "memory", "environment"})) return;
   for (const char* needed : {"runtime", "code"}) {
-    if (!node[needed])
-      reader.wrong(node.Mark(), fmt::format("function has no {}; it is needed", needed));
+    if (!node[needed]) reader.wrong(node.Mark(), fmt::format("function has no {}; it is needed", needed));
   }
   reader.text(node, "runtime", function.runtime);
   require_match(reader, node, "runtime", function.runtime,
@@ -295,15 +264,12 @@ void read_function(Reader& reader, const YAML::Node& root, Config& config) {
   function.handler = function.runtime.starts_with("provided") ? "bootstrap" : "";
   reader.text(node, "handler", function.handler);
   if (reader.ok() && function.handler.empty())
-    reader.wrong(
-        node.Mark(),
-        fmt::format("function has no handler; {} needs one, like lambda_function.lambda_handler",
-                    function.runtime));
+    reader.wrong(node.Mark(), fmt::format("function has no handler; {} needs one, like lambda_function.lambda_handler",
+                                          function.runtime));
   reader.text(node, "code", function.code);
   reader.duration(node, "timeout", 1s, 900s, function.timeout);
   if (reader.ok() && function.timeout.count() % 1000 != 0)
-    reader.wrong(node["timeout"].Mark(),
-                 "timeout is not a whole number of seconds; Lambda counts in seconds");
+    reader.wrong(node["timeout"].Mark(), "timeout is not a whole number of seconds; Lambda counts in seconds");
   reader.integer(node, "memory", {128, 10240}, function.memory);
   reader.text_map(node, "environment", function.environment);
   config.function = std::move(function);
@@ -313,23 +279,20 @@ void read_notify(Reader& reader, const YAML::Node& root, Config& config) {
   const YAML::Node node = root["notify"];
   if (!node) return;
   if (!node.IsSequence())
-    return reader.wrong(
-        node.Mark(),
-        "notify is not a list; write - slack: {webhook: env:NAME} or - sns: {topic: NAME}");
+    return reader.wrong(node.Mark(),
+                        "notify is not a list; write - slack: {webhook: env:NAME} or - sns: {topic: NAME}");
   for (const auto& item : node) {
     if (!reader.mapping(item, "an entry of notify", {"slack", "sns", "on"})) return;
     Notify notify;
     notify.channel = item["slack"] ? "slack" : "sns";
     if (!item[notify.channel] || (item["slack"] && item["sns"]))
-      return reader.wrong(item.Mark(),
-                          "an entry of notify has not exactly one channel; allowed: slack or sns");
+      return reader.wrong(item.Mark(), "an entry of notify has not exactly one channel; allowed: slack or sns");
     const std::string setting = item["slack"] ? "webhook" : "topic";
     if (!reader.mapping(item[notify.channel], notify.channel, {setting})) return;
     std::string value;
     reader.text(item[notify.channel], setting, value);
     if (reader.ok() && value.empty())
-      reader.wrong(item[notify.channel].Mark(),
-                   fmt::format("{} has no {}; it is needed", notify.channel, setting));
+      reader.wrong(item[notify.channel].Mark(), fmt::format("{} has no {}; it is needed", notify.channel, setting));
     notify.settings[setting] = value;
     notify.on = {"started", "succeeded", "failed", "rolled-back"};
     const std::vector<std::string> allowed = notify.on;
@@ -338,8 +301,7 @@ void read_notify(Reader& reader, const YAML::Node& root, Config& config) {
       reader.require_word(item["on"] ? item["on"].Mark() : item.Mark(), "on", word, allowed);
     config.notify.push_back(std::move(notify));
   }
-  if (!config.notify.empty())
-    reader.warn(node.Mark(), "notify is not yet acted on: nothing is sent");
+  if (!config.notify.empty()) reader.warn(node.Mark(), "notify is not yet acted on: nothing is sent");
 }
 
 Config read_config(Reader& reader, const YAML::Node& root) {
@@ -348,8 +310,7 @@ Config read_config(Reader& reader, const YAML::Node& root) {
     reader.wrong(YAML::Mark(), "the file is empty; write project: and services:");
     return config;
   }
-  if (!reader.mapping(root, "the configuration",
-                      {"project", "region", "services", "function", "notify"}))
+  if (!reader.mapping(root, "the configuration", {"project", "region", "services", "function", "notify"}))
     return config;
   if (!root["project"]) reader.wrong(root.Mark(), "there is no project; write project: NAME");
   reader.text(root, "project", config.project);
@@ -407,8 +368,7 @@ Result<Config> load(const std::string& path) {
   if (config && config->function) {
     const std::filesystem::path code = config->function->code;
     if (code.is_relative())
-      config->function->code =
-          (std::filesystem::path(path).parent_path() / code).lexically_normal().string();
+      config->function->code = (std::filesystem::path(path).parent_path() / code).lexically_normal().string();
   }
   return config;
 }
@@ -424,13 +384,12 @@ std::string routes_json(const Config& config) {
         tags.emplace_back(tag.text);
       }
     }
-    services.push_back(
-        json::object{{"name", name},
-                     {"cluster", service.cluster},
-                     {"repository", service.repository},
-                     {"tags", tags},
-                     {"container", name},
-                     {"pin", service.deploy.pin == Deploy::Pin::digest ? "digest" : "tag"}});
+    services.push_back(json::object{{"name", name},
+                                    {"cluster", service.cluster},
+                                    {"repository", service.repository},
+                                    {"tags", tags},
+                                    {"container", name},
+                                    {"pin", service.deploy.pin == Deploy::Pin::digest ? "digest" : "tag"}});
   }
   return json::serialize(json::object{{"services", services}});
 }

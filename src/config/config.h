@@ -55,8 +55,7 @@ struct Service {
 struct Function {
   std::string runtime;  // "python3.11"
   std::string handler;  // "lambda_function.lambda_handler"
-  std::string
-      code;  // A file, a folder or a zip; load() makes it relative to the configuration's folder.
+  std::string code;     // A file, a folder or a zip; load() makes it relative to the configuration's folder.
   Duration timeout = std::chrono::seconds(30);
   int memory = 128;  // MiB
   std::map<std::string, std::string> environment;

@@ -13,8 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 std::string with_service(const std::string& members) {
-  return "project: where-car\nservices:\n  rest:\n    repository: backend\n    port: 8080\n" +
-         members;
+  return "project: where-car\nservices:\n  rest:\n    repository: backend\n    port: 8080\n" + members;
 }
 std::string error_of(const std::string& text) {
   const auto config = parse(text, "slipway.yaml");
@@ -92,16 +91,13 @@ TEST(Config, NamesThePlaceAndTheNearestKeyOfAnUnknownOne) {
 
 TEST(Config, RefusesValuesOutOfRangeAndSaysTheRange) {
   const std::string error = error_of(with_service("    listen: 70000\n"));
-  EXPECT_EQ(error,
-            "slipway.yaml:6:13: listen is \"70000\"; allowed: a whole number from 1 to 65535");
+  EXPECT_EQ(error, "slipway.yaml:6:13: listen is \"70000\"; allowed: a whole number from 1 to 65535");
   EXPECT_TRUE(says(error_of(with_service("    count: two\n")), "whole number"));
   EXPECT_TRUE(says(error_of(with_service("    health: {interval: 5}\n")), "a time like 5s"));
-  EXPECT_TRUE(says(error_of(with_service("    health: {interval: 1s, timeout: 2s}\n")),
-                   "not longer than the interval"));
   EXPECT_TRUE(
-      says(error_of(with_service("    deploy: {pin: digset}\n")), "(did you mean digest?)"));
-  EXPECT_TRUE(
-      says(error_of(with_service("    deploy: {maximum_percent: 100}\n")), "lets no task stop"));
+      says(error_of(with_service("    health: {interval: 1s, timeout: 2s}\n")), "not longer than the interval"));
+  EXPECT_TRUE(says(error_of(with_service("    deploy: {pin: digset}\n")), "(did you mean digest?)"));
+  EXPECT_TRUE(says(error_of(with_service("    deploy: {maximum_percent: 100}\n")), "lets no task stop"));
   EXPECT_TRUE(says(error_of(with_service("    tags: []\n")), "tags"));
   EXPECT_TRUE(says(error_of(with_service("    tags: [{semver: banana}]\n")), "range"));
   EXPECT_TRUE(says(error_of(with_service("    tags: [a/b]\n")), "no image tag"));
@@ -109,8 +105,8 @@ TEST(Config, RefusesValuesOutOfRangeAndSaysTheRange) {
 }
 
 TEST(Config, RefusesTwoServicesOnOnePort) {
-  const std::string error = error_of(
-      with_service("    listen: 80\n  web:\n    repository: web\n    port: 1\n    listen: 80\n"));
+  const std::string error =
+      error_of(with_service("    listen: 80\n  web:\n    repository: web\n    port: 1\n    listen: 80\n"));
   EXPECT_EQ(error,
             "slipway.yaml:10:13: rest and web both listen on 80; allowed: a port that no other "
             "service has");
@@ -146,8 +142,8 @@ TEST(Config, BoundsHostileFiles) {
   std::string bomb = "a0: &a0 [x]\n";
   for (int i = 1; i < 40; ++i) {
     const std::string last = std::to_string(i - 1);
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + last + ",*a" + last +
-            ",*a" + last + ",*a" + last + ",*a" + last + ",*a" + last + "]\n";
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + last + ",*a" + last + ",*a" + last + ",*a" +
+            last + ",*a" + last + ",*a" + last + "]\n";
   }
   EXPECT_TRUE(says(error_of(bomb), "aliases"));
 }
@@ -155,8 +151,8 @@ TEST(Config, BoundsHostileFiles) {
 TEST(Config, FindsTheFunctionBesideTheFile) {
   const auto folder = std::filesystem::temp_directory_path() / "slipway-config-test";
   std::filesystem::create_directories(folder);
-  std::ofstream(folder / "slipway.yaml")
-      << with_service("") << "function: {runtime: python3.11, handler: a.b, code: ./a.py}\n";
+  std::ofstream(folder / "slipway.yaml") << with_service("")
+                                         << "function: {runtime: python3.11, handler: a.b, code: ./a.py}\n";
   const auto config = load(folder / "slipway.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->function->code, (folder / "a.py").string());
@@ -166,8 +162,7 @@ TEST(Config, FindsTheFunctionBesideTheFile) {
 }
 
 TEST(Config, LoadsTheExampleWithoutAWarning) {
-  const std::filesystem::path example =
-      std::filesystem::path(SLIPWAY_SOURCE_DIR) / "examples/where-car/slipway.yaml";
+  const std::filesystem::path example = std::filesystem::path(SLIPWAY_SOURCE_DIR) / "examples/where-car/slipway.yaml";
   if (!std::filesystem::exists(example)) GTEST_SKIP() << "there is no example";
   const auto config = load(example);
   ASSERT_TRUE(config) << config.error().message;
@@ -193,9 +188,7 @@ TEST(TagRule, MatchesExactTagsAndWildcards) {
 }
 
 TEST(TagRule, MatchesRangesOfVersions) {
-  const auto in = [](const char* range, const char* tag) {
-    return matches({TagRule::Kind::semver, range}, tag);
-  };
+  const auto in = [](const char* range, const char* tag) { return matches({TagRule::Kind::semver, range}, tag); };
   EXPECT_TRUE(in(">=2 <3", "2.0.0"));
   EXPECT_TRUE(in(">=2 <3", "v2.9.14"));
   EXPECT_FALSE(in(">=2 <3", "3.0.0"));

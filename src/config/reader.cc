@@ -80,16 +80,14 @@ std::string Reader::at(const YAML::Mark& place, std::string_view what) const {
 }
 
 void Reader::wrong(const YAML::Mark& place, std::string_view what) {
-  if (!error_)
-    error_ = Error{.fault = Fault::invalid, .code = "SLW-201", .message = at(place, what)};
+  if (!error_) error_ = Error{.fault = Fault::invalid, .code = "SLW-201", .message = at(place, what)};
 }
 
 void Reader::warn(const YAML::Mark& place, std::string_view what) {
   warnings.push_back(at(place, what));
 }
 
-std::vector<std::pair<std::string, YAML::Node>> Reader::entries(const YAML::Node& node,
-                                                                std::string_view what) {
+std::vector<std::pair<std::string, YAML::Node>> Reader::entries(const YAML::Node& node, std::string_view what) {
   std::vector<std::pair<std::string, YAML::Node>> out;
   if (!node.IsMap()) {
     wrong(node.Mark(), fmt::format("{} is {}; write a mapping (name: value)", what, kind_of(node)));
@@ -97,16 +95,14 @@ std::vector<std::pair<std::string, YAML::Node>> Reader::entries(const YAML::Node
   }
   for (const auto& pair : node) {
     const std::string key = scalar(pair.first, fmt::format("a key of {}", what));
-    const bool again =
-        std::ranges::any_of(out, [&](const auto& earlier) { return earlier.first == key; });
+    const bool again = std::ranges::any_of(out, [&](const auto& earlier) { return earlier.first == key; });
     if (again) wrong(pair.first.Mark(), fmt::format("{} has \"{}\" twice; keep one", what, key));
     out.emplace_back(key, pair.second);
   }
   return out;
 }
 
-bool Reader::mapping(const YAML::Node& node, std::string_view what,
-                     const std::vector<std::string>& allowed) {
+bool Reader::mapping(const YAML::Node& node, std::string_view what, const std::vector<std::string>& allowed) {
   entries(node, what);
   if (!ok()) return false;
   for (const auto& pair : node) {
@@ -114,8 +110,7 @@ bool Reader::mapping(const YAML::Node& node, std::string_view what,
     if (std::ranges::find(allowed, key) != allowed.end()) continue;
     const std::string meant = nearest(key, allowed);
     const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant);
-    wrong(pair.first.Mark(),
-          fmt::format("{} has no \"{}\"{}; allowed: {}", what, key, hint, join(allowed, ", ")));
+    wrong(pair.first.Mark(), fmt::format("{} has no \"{}\"{}; allowed: {}", what, key, hint, join(allowed, ", ")));
   }
   return ok();
 }
@@ -139,29 +134,27 @@ void Reader::integer(const YAML::Node& parent, const std::string& key, Range ran
   const std::string word = scalar(node, key);
   const auto value = parse_integer(word);
   if (!value || *value < range.low || *value > range.high) {
-    wrong(node.Mark(), fmt::format("{} is \"{}\"; allowed: a whole number from {} to {}", key, word,
-                                   range.low, range.high));
+    wrong(node.Mark(),
+          fmt::format("{} is \"{}\"; allowed: a whole number from {} to {}", key, word, range.low, range.high));
     return;
   }
   into = static_cast<int>(*value);
 }
 
-void Reader::duration(const YAML::Node& parent, const std::string& key, Duration low, Duration high,
-                      Duration& into) {
+void Reader::duration(const YAML::Node& parent, const std::string& key, Duration low, Duration high, Duration& into) {
   const YAML::Node node = parent[key];
   if (!node || !ok()) return;
   const std::string word = scalar(node, key);
   const auto value = parse_duration(word);
   if (!value || *value < low || *value > high) {
-    wrong(node.Mark(), fmt::format("{} is \"{}\"; allowed: a time like 5s or 300ms, from {} to {}",
-                                   key, word, duration_text(low), duration_text(high)));
+    wrong(node.Mark(), fmt::format("{} is \"{}\"; allowed: a time like 5s or 300ms, from {} to {}", key, word,
+                                   duration_text(low), duration_text(high)));
     return;
   }
   into = *value;
 }
 
-void Reader::texts(const YAML::Node& parent, const std::string& key,
-                   std::vector<std::string>& into) {
+void Reader::texts(const YAML::Node& parent, const std::string& key, std::vector<std::string>& into) {
   const YAML::Node node = parent[key];
   if (!node || !ok()) return;
   if (!node.IsSequence()) {
@@ -172,8 +165,7 @@ void Reader::texts(const YAML::Node& parent, const std::string& key,
   for (const auto& item : node) into.push_back(scalar(item, fmt::format("an entry of {}", key)));
 }
 
-void Reader::text_map(const YAML::Node& parent, const std::string& key,
-                      std::map<std::string, std::string>& into) {
+void Reader::text_map(const YAML::Node& parent, const std::string& key, std::map<std::string, std::string>& into) {
   const YAML::Node node = parent[key];
   if (!node || !ok()) return;
   for (const auto& [name, value] : entries(node, key)) {

@@ -36,24 +36,20 @@ class Reader {
 
   // Whether `node` is a mapping whose keys are all allowed and named once; `what` names it in the
   // error.
-  bool mapping(const YAML::Node& node, std::string_view what,
-               const std::vector<std::string>& allowed);
+  bool mapping(const YAML::Node& node, std::string_view what, const std::vector<std::string>& allowed);
   // Every pair of a mapping with free keys, in order.
-  std::vector<std::pair<std::string, YAML::Node>> entries(const YAML::Node& node,
-                                                          std::string_view what);
+  std::vector<std::pair<std::string, YAML::Node>> entries(const YAML::Node& node, std::string_view what);
 
   // Each reads the member `key` of `parent` and leaves `into` as it is when the member is absent.
   void text(const YAML::Node& parent, const std::string& key, std::string& into);
   void integer(const YAML::Node& parent, const std::string& key, Range range, int& into);
-  void duration(const YAML::Node& parent, const std::string& key, Duration low, Duration high,
-                Duration& into);
+  void duration(const YAML::Node& parent, const std::string& key, Duration low, Duration high, Duration& into);
   void texts(const YAML::Node& parent, const std::string& key, std::vector<std::string>& into);
-  void text_map(const YAML::Node& parent, const std::string& key,
-                std::map<std::string, std::string>& into);
+  void text_map(const YAML::Node& parent, const std::string& key, std::map<std::string, std::string>& into);
   // One of the words of `choices`.
   template <class T>
-  void choice(const YAML::Node& parent, const std::string& key,
-              const std::vector<std::pair<std::string, T>>& choices, T& into) {
+  void choice(const YAML::Node& parent, const std::string& key, const std::vector<std::pair<std::string, T>>& choices,
+              T& into) {
     std::string word;
     text(parent, key, word);
     if (!ok() || !parent[key]) return;

@@ -115,8 +115,7 @@ bool matches(const TagRule& rule, std::string_view tag) {
   const auto range = parse_range(rule.text);
   if (!version || !range) return false;
   return std::ranges::any_of(*range, [&](const Alternative& all) {
-    return std::ranges::all_of(
-        all, [&](const Comparison& comparison) { return holds(comparison, *version); });
+    return std::ranges::all_of(all, [&](const Comparison& comparison) { return holds(comparison, *version); });
   });
 }
 
@@ -130,11 +129,10 @@ bool valid_version_range(std::string_view text) {
 }
 
 bool valid_tag(std::string_view text) {
-  if (text.empty() || text.size() > kTagLengthMax || text.front() == '.' || text.front() == '-')
-    return false;
+  if (text.empty() || text.size() > kTagLengthMax || text.front() == '.' || text.front() == '-') return false;
   return std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
   });
 }
 

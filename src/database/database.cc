@@ -1,11 +1,11 @@
 #include "database/database.h"
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
 #include <atomic>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -78,7 +78,8 @@ class Handle {
       statements_.clear();
     }
     sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK)
+    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement,
+                           nullptr) != SQLITE_OK)
       throw_error(db_, sql);
     statements_.emplace(std::string(sql), statement);
     return statement;
@@ -90,7 +91,8 @@ class Handle {
     for (const Value& value : arguments) {
       ++position;
       int outcome = SQLITE_OK;
-      if (const auto* integer = std::get_if<long long>(&value)) outcome = sqlite3_bind_int64(statement, position, *integer);
+      if (const auto* integer = std::get_if<long long>(&value))
+        outcome = sqlite3_bind_int64(statement, position, *integer);
       if (const auto* real = std::get_if<double>(&value)) outcome = sqlite3_bind_double(statement, position, *real);
       if (const auto* text = std::get_if<std::string>(&value))
         outcome = sqlite3_bind_text64(statement, position, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -103,9 +105,15 @@ class Handle {
     const int columns = sqlite3_column_count(statement);
     for (int i = 0; i < columns; ++i) {
       switch (sqlite3_column_type(statement, i)) {
-        case SQLITE_INTEGER: values.emplace_back(static_cast<long long>(sqlite3_column_int64(statement, i))); break;
-        case SQLITE_FLOAT: values.emplace_back(sqlite3_column_double(statement, i)); break;
-        case SQLITE_NULL: values.emplace_back(Null{}); break;
+        case SQLITE_INTEGER:
+          values.emplace_back(static_cast<long long>(sqlite3_column_int64(statement, i)));
+          break;
+        case SQLITE_FLOAT:
+          values.emplace_back(sqlite3_column_double(statement, i));
+          break;
+        case SQLITE_NULL:
+          values.emplace_back(Null{});
+          break;
         default: {
           const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement, i));
           const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, i));
@@ -174,7 +182,9 @@ std::string Row::text(std::size_t column) const {
   return {};
 }
 
-bool Row::is_null(std::size_t column) const { return std::holds_alternative<Null>(values_.at(column)); }
+bool Row::is_null(std::size_t column) const {
+  return std::holds_alternative<Null>(values_.at(column));
+}
 
 std::optional<Row> Connection::query_one(std::string_view sql, const Arguments& arguments) {
   Rows rows = query(sql, arguments);
@@ -317,10 +327,12 @@ void Database::migrate(const Schema& schema) {
     const auto known = tx.query_one("SELECT version FROM schema_versions WHERE room = ?1", {schema.room});
     const auto from = known ? static_cast<std::size_t>(known->integer(0)) : 0;
     if (from > schema.statements.size())
-      throw std::runtime_error(fmt::format("the state was written by a newer Slipway (tables of {}); use that version, or another --state",
-                                           schema.room));
+      throw std::runtime_error(
+          fmt::format("the state was written by a newer Slipway (tables of {}); use that version, or another --state",
+                      schema.room));
     for (std::size_t i = from; i < schema.statements.size(); ++i) tx.execute(schema.statements[i]);
-    tx.execute("INSERT OR REPLACE INTO schema_versions VALUES (?1, ?2)", {schema.room, static_cast<long long>(schema.statements.size())});
+    tx.execute("INSERT OR REPLACE INTO schema_versions VALUES (?1, ?2)",
+               {schema.room, static_cast<long long>(schema.statements.size())});
     return true;
   };
   job->on_disk = &on_disk;
@@ -328,7 +340,9 @@ void Database::migrate(const Schema& schema) {
   on_disk.get_future().get();
 }
 
-Connection& Database::read() { return writer_->reader; }
+Connection& Database::read() {
+  return writer_->reader;
+}
 
 task<void> Database::perform(std::function<bool(Transaction&)> work) {
   auto start = [this](auto handler, std::function<bool(Transaction&)> body) {
@@ -338,8 +352,8 @@ task<void> Database::perform(std::function<bool(Transaction&)> work) {
     job->finish = [shared](std::exception_ptr failure) { (*shared)(std::move(failure)); };
     writer_->submit(std::move(job));
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(std::move(start), asio::use_awaitable,
-                                                                                          std::move(work));
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
+      std::move(start), asio::use_awaitable, std::move(work));
 }
 
 }  // namespace slipway::database

@@ -1,5 +1,6 @@
 // The wall around SQLite: one file, one writer thread, one reader on the loop.  Nothing else includes sqlite3.h.
-// A write that was awaited is on disk (WAL, synchronous=FULL); writes that wait together share one fsync (group commit).
+// A write that was awaited is on disk (WAL, synchronous=FULL); writes that wait together share one fsync (group
+// commit).
 #pragma once
 #include <chrono>
 #include <filesystem>
@@ -25,7 +26,7 @@ class Row {
   explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
   long long integer(std::size_t column) const;  // 0 when null.
   double real(std::size_t column) const;
-  std::string text(std::size_t column) const;   // "" when null.
+  std::string text(std::size_t column) const;  // "" when null.
   bool is_null(std::size_t column) const;
   Instant instant(std::size_t column) const { return instant_ms(integer(column)); }
   std::size_t size() const { return values_.size(); }
@@ -78,8 +79,8 @@ class Database {
   Connection& read();
 
   // Runs `work(Transaction&)` on the writer thread, alone, and returns its value once it is on disk.
-  // `work` owns its captures (values only: the loop goes on meanwhile) and may throw, which undoes all it did and reaches
-  // the caller.  To undo without throwing, return a Result that holds an error.
+  // `work` owns its captures (values only: the loop goes on meanwhile) and may throw, which undoes all it did and
+  // reaches the caller.  To undo without throwing, return a Result that holds an error.
   //   auto insert = [name](Transaction& tx) { return tx.execute("INSERT INTO rules (name) VALUES (?1)", {name}); };
   //   const long long changed = co_await db.write(insert);
   template <class Work>
@@ -95,7 +96,10 @@ class Database {
 namespace detail {
 template <class T>
 bool keeps(const T& value) {
-  if constexpr (requires { value.has_value(); value.error(); }) {
+  if constexpr (requires {
+                  value.has_value();
+                  value.error();
+                }) {
     return value.has_value();
   } else {
     return true;

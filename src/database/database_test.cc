@@ -11,7 +11,9 @@ namespace {
 
 const Schema kNames{.room = "names", .statements = {"CREATE TABLE names (name TEXT PRIMARY KEY)"}};
 
-long long count(Connection& db) { return db.query_one("SELECT COUNT(*) FROM names")->integer(0); }
+long long count(Connection& db) {
+  return db.query_one("SELECT COUNT(*) FROM names")->integer(0);
+}
 
 task<long long> add(Database& db, std::string name) {
   auto insert = [name](Transaction& tx) { return tx.execute("INSERT INTO names VALUES (?1)", {name}); };

@@ -3,22 +3,30 @@
 namespace slipway::database {
 
 Schema journal_schema() {
-  return {.room = "journal",
-          .statements = {"CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, "
-                         "subject TEXT NOT NULL, text TEXT NOT NULL, detail TEXT NOT NULL)"}};
+  return {
+      .room = "journal",
+      .statements = {
+          "CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL, "
+          "subject TEXT NOT NULL, text TEXT NOT NULL, detail TEXT NOT NULL)"}};
 }
 
-void append_journal(Transaction& tx, Instant at, std::string kind, std::string subject, std::string text, json::object detail) {
+void append_journal(Transaction& tx, Instant at, std::string kind, std::string subject, std::string text,
+                    json::object detail) {
   tx.execute("INSERT INTO journal (at, kind, subject, text, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
              {at.ms(), std::move(kind), std::move(subject), std::move(text), json::serialize(detail)});
 }
 
 std::vector<JournalEntry> read_journal(Connection& db, long long after, int limit) {
   std::vector<JournalEntry> entries;
-  for (const Row& row : db.query("SELECT number, at, kind, subject, text, detail FROM journal WHERE number > ?1 ORDER BY number LIMIT ?2",
-                                 {after, static_cast<long long>(limit)})) {
+  for (const Row& row : db.query(
+           "SELECT number, at, kind, subject, text, detail FROM journal WHERE number > ?1 ORDER BY number LIMIT ?2",
+           {after, static_cast<long long>(limit)})) {
     const auto detail = parse_json(row.text(5));
-    entries.push_back({.number = row.integer(0), .at = row.instant(1), .kind = row.text(2), .subject = row.text(3), .text = row.text(4),
+    entries.push_back({.number = row.integer(0),
+                       .at = row.instant(1),
+                       .kind = row.text(2),
+                       .subject = row.text(3),
+                       .text = row.text(4),
                        .detail = detail && detail->is_object() ? detail->get_object() : json::object{}});
   }
   return entries;

@@ -43,8 +43,7 @@ struct ServiceState {
   std::vector<std::string> running_digests;  // Tag mode: of the newest deployment's tasks.
   // Tag mode: when the newest deployment began, while it still runs; nullopt when it has ended.
   std::optional<Instant> deploying_since;
-  std::optional<Instant>
-      running_pushed_at;  // When the image that runs was pushed; nullopt: unknown, e.g. deleted.
+  std::optional<Instant> running_pushed_at;  // When the image that runs was pushed; nullopt: unknown, e.g. deleted.
 };
 
 struct Decision {
@@ -59,8 +58,7 @@ struct Decision {
 std::string_view action_name(Decision::Action action);
 
 // `image` is nullopt when the tag (or its repository) is gone.
-Decision decide(const Route& route, const Push& push, const std::optional<Image>& image,
-                const ServiceState& service);
+Decision decide(const Route& route, const Push& push, const std::optional<Image>& image, const ServiceState& service);
 
 // The index of the container whose image is the route's, by name or, without a name, the only one;
 // nullopt when there is none.

@@ -9,10 +9,9 @@ const std::string kOld = "sha256:" + std::string(64, 'a');
 const std::string kNew = "sha256:" + std::string(64, 'b');
 
 json::object push_event() {
-  return json::
-      parse(R"({"version":"0","id":"e-1","source":"aws.ecr","detail-type":"ECR Image Action","resources":[],
+  return json::parse(R"({"version":"0","id":"e-1","source":"aws.ecr","detail-type":"ECR Image Action","resources":[],
     "detail":{"action-type":"PUSH","result":"SUCCESS","repository-name":"backend","image-tag":"latest","image-digest":"sha256:x"}})")
-          .as_object();
+      .as_object();
 }
 json::object with(const char* member, json::value value) {
   json::object event = push_event();
@@ -65,9 +64,8 @@ TEST(ReadEvent, IgnoresEverythingElseAndSaysWhy) {
   EXPECT_EQ(read_event(with("result", "FAILURE")).reason, "the result is FAILURE, not SUCCESS");
   EXPECT_EQ(read_event(with("image-tag", "")).reason, "the image has no tag");
   EXPECT_EQ(read_event(with("image-tag", nullptr)).reason, "the image has no tag");
-  EXPECT_EQ(
-      read_event(with("artifact-media-type", "application/vnd.cncf.helm.config.v1+json")).reason,
-      "application/vnd.cncf.helm.config.v1+json is no image that can run");
+  EXPECT_EQ(read_event(with("artifact-media-type", "application/vnd.cncf.helm.config.v1+json")).reason,
+            "application/vnd.cncf.helm.config.v1+json is no image that can run");
   json::object replay = push_event();
   replay["replay-name"] = "r";
   EXPECT_EQ(read_event(replay).reason, "the event is a replay; old pushes do not deploy again");
@@ -85,8 +83,8 @@ TEST(Decide, PinsOnlyTheNamedContainerToTheDigest) {
   const Decision decision = decide(route(), push(), image(), running("host/backend@" + kOld));
   ASSERT_EQ(decision.action, Decision::Action::deploy_digest);
   json::object expected = running("host/backend@" + kNew).task_definition;
-  for (const char* added : {"taskDefinitionArn", "revision", "status", "requiresAttributes",
-                            "compatibilities", "registeredAt", "registeredBy"})
+  for (const char* added : {"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities",
+                            "registeredAt", "registeredBy"})
     expected.erase(added);
   expected["tags"] = json::array{json::object{{"key", "slipway:digest"}, {"value", kNew}},
                                  json::object{{"key", "slipway:tag"}, {"value", "latest"}},
@@ -126,24 +124,19 @@ TEST(Decide, IgnoresATaskDefinitionWithoutTheContainer) {
 TEST(Decide, ForcesADeploymentInTagModeUnlessTheDigestRuns) {
   ServiceState state = running("host/backend:latest");
   state.running_digests = {kOld, kOld};
-  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action,
-            Decision::Action::force_new_deployment);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::force_new_deployment);
   state.running_digests = {kNew, kOld};
-  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action,
-            Decision::Action::force_new_deployment);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::force_new_deployment);
   state.running_digests = {kNew, kNew};
-  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action,
-            Decision::Action::already_deployed);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::already_deployed);
 }
 
 TEST(Decide, LeavesADeploymentAloneThatWillFindTheImage) {
   ServiceState state = running("host/backend:latest");
   state.deploying_since = instant_ms(3000);
-  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action,
-            Decision::Action::already_deployed);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::already_deployed);
   state.deploying_since = instant_ms(1000);
-  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action,
-            Decision::Action::force_new_deployment);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::force_new_deployment);
 }
 
 TEST(Decide, DoesNotMoveBackwardsOnALateEventOfAnotherTag) {
@@ -153,8 +146,7 @@ TEST(Decide, DoesNotMoveBackwardsOnALateEventOfAnotherTag) {
   state.running_pushed_at = instant_ms(5000);
   EXPECT_EQ(decide(several, push("release-1"), image(), state).action, Decision::Action::ignore);
   state.running_pushed_at = instant_ms(1000);
-  EXPECT_EQ(decide(several, push("release-1"), image(), state).action,
-            Decision::Action::deploy_digest);
+  EXPECT_EQ(decide(several, push("release-1"), image(), state).action, Decision::Action::deploy_digest);
 }
 
 TEST(Decide, ComparesVersionsWhenTheRuleIsARange) {
@@ -188,16 +180,14 @@ TEST(Routes, AreOneServiceWhenOnlyTheVariablesAreThere) {
   ASSERT_TRUE(routes);
   EXPECT_TRUE(routes->single);
   EXPECT_EQ(routes->routes[0].pin, Route::Pin::tag);
-  EXPECT_EQ(decide(routes->routes[0], push(), std::nullopt, {}).action,
-            Decision::Action::force_new_deployment);
+  EXPECT_EQ(decide(routes->routes[0], push(), std::nullopt, {}).action, Decision::Action::force_new_deployment);
 }
 
 TEST(Routes, SayWhatIsWrong) {
-  for (const char* text :
-       {"", "[]", "{}", R"({"services":[{}]})",
-        R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":[]}]})",
-        R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":[{"semver":"x"}]}]})",
-        R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":["x"],"pin":"y"}]})"}) {
+  for (const char* text : {"", "[]", "{}", R"({"services":[{}]})",
+                           R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":[]}]})",
+                           R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":[{"semver":"x"}]}]})",
+                           R"({"services":[{"name":"a","cluster":"c","repository":"r","tags":["x"],"pin":"y"}]})"}) {
     EXPECT_EQ(parse_routes(text).error().code, "InvalidRoutes") << text;
   }
   EXPECT_FALSE(find_routes(std::nullopt, "c", ""));

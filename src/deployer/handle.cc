@@ -49,17 +49,14 @@ Handler::Handler(client::AwsClient& aws, Routes routes, Log log)
     : aws_(aws), routes_(std::move(routes)), log_(std::move(log)) {}
 
 task<Result<json::object>> Handler::ecs(std::string operation, json::object input) {
-  return aws_.json_call("ecs", "AmazonEC2ContainerServiceV20141113", std::move(operation),
-                        std::move(input));
+  return aws_.json_call("ecs", "AmazonEC2ContainerServiceV20141113", std::move(operation), std::move(input));
 }
 task<Result<json::object>> Handler::ecr(std::string operation, json::object input) {
-  return aws_.json_call("ecr", "AmazonEC2ContainerRegistry_V20150921", std::move(operation),
-                        std::move(input));
+  return aws_.json_call("ecr", "AmazonEC2ContainerRegistry_V20150921", std::move(operation), std::move(input));
 }
 
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html
-task<Result<std::optional<Image>>> Handler::read_image(json::object image_id,
-                                                       std::string repository) {
+task<Result<std::optional<Image>>> Handler::read_image(json::object image_id, std::string repository) {
   const json::object input = {{"repositoryName", repository}, {"imageIds", json::array{image_id}}};
   const auto answer = co_await ecr("DescribeImages", input);
   if (!answer && answer.error().fault == Fault::not_found) co_return std::nullopt;
@@ -75,8 +72,7 @@ task<Result<std::optional<Image>>> Handler::read_image(json::object image_id,
 task<Result<void>> Handler::read_running(Route route, json::object deployment, ServiceState& into) {
   if (get_string(deployment, "rolloutState") == "IN_PROGRESS")
     into.deploying_since = instant_of(get_double(deployment, "createdAt"));
-  const json::object list = {
-      {"cluster", route.cluster}, {"serviceName", route.name}, {"desiredStatus", "RUNNING"}};
+  const json::object list = {{"cluster", route.cluster}, {"serviceName", route.name}, {"desiredStatus", "RUNNING"}};
   const auto listed = co_await ecs("ListTasks", list);
   if (!listed) co_return fail(listed);
   json::array arns = get_array(*listed, "taskArns");
@@ -86,9 +82,7 @@ task<Result<void>> Handler::read_running(Route route, json::object deployment, S
   const auto described = co_await ecs("DescribeTasks", describe);
   if (!described) co_return fail(described);
   for (const json::value& task : get_array(*described, "tasks")) {
-    if (!task.is_object() ||
-        get_string(task.get_object(), "startedBy") != get_string(deployment, "id"))
-      continue;
+    if (!task.is_object() || get_string(task.get_object(), "startedBy") != get_string(deployment, "id")) continue;
     for (const json::value& container : get_array(task.get_object(), "containers")) {
       const json::object& object = container.as_object();
       const bool meant = route.container.empty() || get_string(object, "name") == route.container;
@@ -106,14 +100,13 @@ task<Result<ServiceState>> Handler::read_service(Route route, Push push) {
   if (!described && described.error().fault == Fault::not_found) co_return state;
   if (!described) co_return fail(described);
   const json::array services = get_array(*described, "services");
-  if (services.empty() || get_string(services.front().as_object(), "status") != "ACTIVE")
-    co_return state;
+  if (services.empty() || get_string(services.front().as_object(), "status") != "ACTIVE") co_return state;
   const json::object& service = services.front().as_object();
   state.active = true;
   const json::object deployment = primary_deployment(service);
-  const json::object which = {{"taskDefinition", get_string(deployment, "taskDefinition",
-                                                            get_string(service, "taskDefinition"))},
-                              {"include", json::array{"TAGS"}}};
+  const json::object which = {
+      {"taskDefinition", get_string(deployment, "taskDefinition", get_string(service, "taskDefinition"))},
+      {"include", json::array{"TAGS"}}};
   const auto revision = co_await ecs("DescribeTaskDefinition", which);
   if (!revision) co_return fail(revision);
   state.task_definition = get_object(*revision, "taskDefinition");
@@ -150,8 +143,7 @@ task<Result<std::string>> Handler::repository_uri(Route route, json::object task
   if (!described) co_return fail(described);
   const json::array repositories = get_array(*described, "repositories");
   if (repositories.empty())
-    co_return fail(Fault::not_found, "RepositoryNotFoundException",
-                   "there is no repository " + route.repository);
+    co_return fail(Fault::not_found, "RepositoryNotFoundException", "there is no repository " + route.repository);
   co_return get_string(repositories.front().as_object(), "repositoryUri");
 }
 
@@ -159,8 +151,7 @@ task<Result<std::string>> Handler::repository_uri(Route route, json::object task
 task<Result<void>> Handler::register_revision(Decision decision, Outcome& outcome) {
   const auto registered = co_await ecs("RegisterTaskDefinition", decision.task_definition);
   if (!registered) co_return fail(registered);
-  outcome.task_definition =
-      get_string(get_object(*registered, "taskDefinition"), "taskDefinitionArn");
+  outcome.task_definition = get_string(get_object(*registered, "taskDefinition"), "taskDefinitionArn");
   co_return Result<void>{};
 }
 
@@ -231,14 +222,13 @@ task<Result<json::object>> Handler::handle(json::value event) {
       if (rule == nullptr && !route.any_push) continue;
       routed = true;
       const auto outcome = co_await deploy(route, push);
-      json::object line = {
-          {"event", event_id},        {"repository", push.repository},
-          {"tag", push.tag},          {"service", route.name},
-          {"cluster", route.cluster}, {"rule", rule == nullptr ? "any push" : rule->text},
-          {"action", "failed"}};
+      json::object line = {{"event", event_id},        {"repository", push.repository},
+                           {"tag", push.tag},          {"service", route.name},
+                           {"cluster", route.cluster}, {"rule", rule == nullptr ? "any push" : rule->text},
+                           {"action", "failed"}};
       if (!outcome) {
-        failures.push_back(fmt::format("{}/{}: {}: {}", route.cluster, route.name,
-                                       outcome.error().code, outcome.error().message));
+        failures.push_back(
+            fmt::format("{}/{}: {}: {}", route.cluster, route.name, outcome.error().code, outcome.error().message));
         line["why"] = outcome.error().code + ": " + outcome.error().message;
       } else {
         line["action"] = action_name(outcome->decision.action);
@@ -261,8 +251,7 @@ task<Result<json::object>> Handler::handle(json::value event) {
   if (routes_.single) {
     const json::object& line = decisions.front().as_object();
     const bool deployed = get_string(line, "action") == "force_new_deployment";
-    answer["body"] =
-        deployed ? "deployment started" : "nothing deployed: " + get_string(line, "why");
+    answer["body"] = deployed ? "deployment started" : "nothing deployed: " + get_string(line, "why");
   } else {
     answer["decisions"] = std::move(decisions);
   }

@@ -30,41 +30,34 @@ class Cloud : public testing::Test {
   }
 
   task<http::Response> answer_aws(http::Request& request) {
-    const std::string operation = request.headers.get("x-amz-target")
-                                      .substr(request.headers.get("x-amz-target").find('.') + 1);
+    const std::string operation =
+        request.headers.get("x-amz-target").substr(request.headers.get("x-amz-target").find('.') + 1);
     const auto body = co_await http::read_all(*request.body);
     const json::object input = json::parse(body.value_or("{}")).as_object();
     calls.push_back(operation);
     if (!failures[operation].empty()) {
       const auto [status, code] = failures[operation].front();
       failures[operation].pop_front();
-      co_return http::json_response(
-          status, json::serialize(json::object{{"__type", code}, {"message", "as told"}}));
+      co_return http::json_response(status, json::serialize(json::object{{"__type", code}, {"message", "as told"}}));
     }
     co_return answer_operation(operation, input);
   }
 
   http::Response answer_operation(const std::string& operation, const json::object& input) {
-    const auto ok = [](const json::object& body) {
-      return http::json_response(200, json::serialize(body));
-    };
+    const auto ok = [](const json::object& body) { return http::json_response(200, json::serialize(body)); };
     if (operation == "DescribeImages") {
-      if (tag_digest.empty())
-        return http::json_response(400, R"({"__type":"ImageNotFoundException","message":"no"})");
-      return ok({{"imageDetails", json::array{json::object{{"imageDigest", tag_digest},
-                                                           {"imagePushedAt", 1000.5}}}}});
+      if (tag_digest.empty()) return http::json_response(400, R"({"__type":"ImageNotFoundException","message":"no"})");
+      return ok({{"imageDetails", json::array{json::object{{"imageDigest", tag_digest}, {"imagePushedAt", 1000.5}}}}});
     }
     if (operation == "DescribeServices") {
       const std::string name = get_strings(input, "services").at(0);
       if (name != "rest")
-        return ok({{"services", json::array{}},
-                   {"failures", json::array{json::object{{"reason", "MISSING"}}}}});
-      return ok({{"services", json::array{json::object{{"status", "ACTIVE"},
-                                                       {"taskDefinition", "arn:td:1"},
-                                                       {"deployments", deployments()}}}}});
+        return ok({{"services", json::array{}}, {"failures", json::array{json::object{{"reason", "MISSING"}}}}});
+      return ok(
+          {{"services", json::array{json::object{
+                            {"status", "ACTIVE"}, {"taskDefinition", "arn:td:1"}, {"deployments", deployments()}}}}});
     }
-    if (operation == "DescribeTaskDefinition")
-      return ok({{"taskDefinition", task_definition}, {"tags", task_tags}});
+    if (operation == "DescribeTaskDefinition") return ok({{"taskDefinition", task_definition}, {"tags", task_tags}});
     if (operation == "RegisterTaskDefinition") {
       registered.push_back(input);
       return ok({{"taskDefinition", json::object{{"taskDefinitionArn", "arn:td:2"}}}});
@@ -82,17 +75,15 @@ class Cloud : public testing::Test {
     if (operation == "ListTasks") return ok({{"taskArns", json::array{"arn:task"}}});
     if (operation == "DescribeTasks") {
       const json::object container = {{"name", "app"}, {"imageDigest", task_digest}};
-      return ok({{"tasks", json::array{json::object{{"startedBy", "ecs-svc/1"},
-                                                    {"containers", json::array{container}}}}}});
+      return ok(
+          {{"tasks", json::array{json::object{{"startedBy", "ecs-svc/1"}, {"containers", json::array{container}}}}}});
     }
     return http::json_response(400, R"({"__type":"UnknownOperationException"})");
   }
 
   json::array deployments() const {
-    return {json::object{{"id", "ecs-svc/1"},
-                         {"status", "PRIMARY"},
-                         {"taskDefinition", "arn:td:1"},
-                         {"rolloutState", "COMPLETED"}}};
+    return {json::object{
+        {"id", "ecs-svc/1"}, {"status", "PRIMARY"}, {"taskDefinition", "arn:td:1"}, {"rolloutState", "COMPLETED"}}};
   }
 
   // Hands out `events`, then none for ever.
@@ -100,22 +91,20 @@ class Cloud : public testing::Test {
     const auto body = co_await http::read_all(*request.body);
     const std::string path = request.path();
     if (path.ends_with("/invocation/next")) {
-      if (first_next == std::chrono::steady_clock::time_point{})
-        first_next = std::chrono::steady_clock::now();
+      if (first_next == std::chrono::steady_clock::time_point{}) first_next = std::chrono::steady_clock::now();
       if (events.empty()) co_return http::text_response(next_status_at_end, "");
       http::Response response = http::json_response(200, events.front());
       events.pop_front();
       response.headers.set("Lambda-Runtime-Aws-Request-Id", "r-" + std::to_string(++invocations));
       response.headers.set("Lambda-Runtime-Trace-Id", "Root=1-2");
-      response.headers.set("Lambda-Runtime-Deadline-Ms",
-                           std::to_string(std::chrono::duration_cast<Duration>(
-                                              std::chrono::system_clock::now().time_since_epoch())
-                                              .count() +
-                                          30'000));
+      response.headers.set(
+          "Lambda-Runtime-Deadline-Ms",
+          std::to_string(
+              std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count() +
+              30'000));
       co_return response;
     }
-    posts.push_back(
-        {path, body.value_or(""), request.headers.get("Lambda-Runtime-Function-Error-Type")});
+    posts.push_back({path, body.value_or(""), request.headers.get("Lambda-Runtime-Function-Error-Type")});
     co_return http::json_response(202, R"({"status":"OK"})");
   }
 
@@ -138,23 +127,19 @@ class Cloud : public testing::Test {
   }
   Result<json::object> handle(Routes routes, const std::string& event = push()) {
     client::AwsClient aws(io.get_executor(), options());
-    Handler handler(aws, std::move(routes),
-                    [this](const json::object& line) { log.push_back(line); });
+    Handler handler(aws, std::move(routes), [this](const json::object& line) { log.push_back(line); });
     return run(handler.handle(json::parse(event)), io);
   }
   std::string action(std::size_t line) const { return get_string(log.at(line), "action"); }
-  long long count(const std::string& operation) const {
-    return std::ranges::count(calls, operation);
-  }
+  long long count(const std::string& operation) const { return std::ranges::count(calls, operation); }
 
   // Runs the real binary against both servers until the Runtime API has nothing more; returns its
   // exit status.
   int run_bootstrap(std::vector<std::string> environment, const std::filesystem::path& root) {
-    environment.push_back("AWS_LAMBDA_RUNTIME_API=127.0.0.1:" +
-                          std::to_string(runtime_server.port()));
+    environment.push_back("AWS_LAMBDA_RUNTIME_API=127.0.0.1:" + std::to_string(runtime_server.port()));
     environment.push_back("AWS_ENDPOINT_URL=http://127.0.0.1:" + std::to_string(aws_server.port()));
-    for (const char* fixed : {"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=S",
-                              "AWS_SESSION_TOKEN=T", "AWS_REGION=eu-west-1"})
+    for (const char* fixed :
+         {"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=S", "AWS_SESSION_TOKEN=T", "AWS_REGION=eu-west-1"})
       environment.emplace_back(fixed);
     environment.push_back("LAMBDA_TASK_ROOT=" + root.string());
     std::vector<char*> pointers;
@@ -197,8 +182,7 @@ class Cloud : public testing::Test {
   int invocations = 0;
   int next_status_at_end = 500;
   std::chrono::steady_clock::time_point started, first_next;
-  http::Server aws_server{
-      io.get_executor(), {}, [this](http::Request& request) { return answer_aws(request); }};
+  http::Server aws_server{io.get_executor(), {}, [this](http::Request& request) { return answer_aws(request); }};
   http::Server runtime_server{
       io.get_executor(), {}, [this](http::Request& request) { return answer_runtime(request); }};
 };
@@ -207,13 +191,10 @@ TEST_F(Cloud, DeploysTheDigestOfAPush) {
   const auto answer = handle({.routes = {route()}});
   ASSERT_TRUE(answer) << answer.error().message;
   ASSERT_EQ(registered.size(), 1u);
-  EXPECT_EQ(registered[0].at("containerDefinitions").at(0).at("image").as_string(),
-            "localhost:4566/backend@" + kNew);
+  EXPECT_EQ(registered[0].at("containerDefinitions").at(0).at("image").as_string(), "localhost:4566/backend@" + kNew);
   EXPECT_FALSE(has(registered[0], "taskDefinitionArn"));
   ASSERT_EQ(updated.size(), 1u);
-  EXPECT_EQ(
-      updated[0],
-      (json::object{{"cluster", "cars"}, {"service", "rest"}, {"taskDefinition", "arn:td:2"}}));
+  EXPECT_EQ(updated[0], (json::object{{"cluster", "cars"}, {"service", "rest"}, {"taskDefinition", "arn:td:2"}}));
   EXPECT_EQ(get_string(log.at(0), "deployment"), "ecs-svc/1");
 }
 
@@ -268,8 +249,7 @@ TEST_F(Cloud, FailsTheInvocationWhenOneServiceFailsAndDeploysTheOthers) {
 }
 
 TEST_F(Cloud, FailsWhenTheServiceStaysBroken) {
-  failures["DescribeServices"] = {
-      {500, "ServerException"}, {500, "ServerException"}, {500, "ServerException"}};
+  failures["DescribeServices"] = {{500, "ServerException"}, {500, "ServerException"}, {500, "ServerException"}};
   EXPECT_FALSE(handle({.routes = {route()}}));
   EXPECT_TRUE(updated.empty());
 }
@@ -318,9 +298,8 @@ TEST_F(Bootstrap, DeploysTheOneServiceOfTheVariables) {
   run_bootstrap({"CLUSTER_NAME=where-car", "SERVICE_NAME=rest-service"}, root);
   ASSERT_EQ(posts.size(), 1u);
   EXPECT_EQ(posts[0].body, R"({"statusCode":200,"body":"deployment started"})");
-  EXPECT_EQ(updated.at(0), (json::object{{"cluster", "where-car"},
-                                         {"service", "rest-service"},
-                                         {"forceNewDeployment", true}}));
+  EXPECT_EQ(updated.at(0),
+            (json::object{{"cluster", "where-car"}, {"service", "rest-service"}, {"forceNewDeployment", true}}));
   EXPECT_EQ(calls.size(), 1u);
 }
 
@@ -342,8 +321,8 @@ TEST_F(Bootstrap, IsAtTheFirstNextWithinMilliseconds) {
   // A test guards the order of magnitude only; a loaded machine may be slow.
   EXPECT_LT(starts[starts.size() / 2], 100);
   EXPECT_GT(starts.front(), 0);
-  std::printf("start to first /next: median %.2f ms, best %.2f, worst %.2f\n",
-              starts[starts.size() / 2], starts.front(), starts.back());
+  std::printf("start to first /next: median %.2f ms, best %.2f, worst %.2f\n", starts[starts.size() / 2],
+              starts.front(), starts.back());
 }
 
 }  // namespace

@@ -74,15 +74,13 @@ class Function {
 task<int> run_function() {
   const std::string address = environment_variable("AWS_LAMBDA_RUNTIME_API");
   if (address.empty()) {
-    std::fputs(
-        "slipway deployer: AWS_LAMBDA_RUNTIME_API is not set; this program is started by Lambda\n",
-        stderr);
+    std::fputs("slipway deployer: AWS_LAMBDA_RUNTIME_API is not set; this program is started by Lambda\n", stderr);
     co_return 2;
   }
   const auto executor = co_await asio::this_coro::executor;
   RuntimeApi api(executor, address);
-  auto routes = find_routes(read_slipway_json(), environment_variable("CLUSTER_NAME"),
-                            environment_variable("SERVICE_NAME"));
+  auto routes =
+      find_routes(read_slipway_json(), environment_variable("CLUSTER_NAME"), environment_variable("SERVICE_NAME"));
   if (!routes) {
     std::fputs(fmt::format("slipway deployer: {}\n", routes.error().message).c_str(), stderr);
     co_await api.fail_init("Function.InvalidRoutes", routes.error().message);
@@ -93,8 +91,7 @@ task<int> run_function() {
     return function.answer(std::move(event), deadline);
   };
   const Error broken = co_await serve(api, answer);
-  std::fputs(fmt::format("slipway deployer: {}: {}\n", broken.code, broken.message).c_str(),
-             stderr);
+  std::fputs(fmt::format("slipway deployer: {}: {}\n", broken.code, broken.message).c_str(), stderr);
   co_return 1;
 }
 

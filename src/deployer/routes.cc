@@ -10,8 +10,7 @@ std::unexpected<Error> invalid(const std::string& message) {
 }
 
 Result<config::TagRule> parse_tag(const json::value& value, const std::string& service) {
-  if (value.is_string() && !value.get_string().empty())
-    return config::tag_rule(std::string(view(value.get_string())));
+  if (value.is_string() && !value.get_string().empty()) return config::tag_rule(std::string(view(value.get_string())));
   const std::string range = value.is_object() ? get_string(value.get_object(), "semver") : "";
   if (!config::valid_version_range(range))
     return invalid("service " + service + ": a tag is neither a text nor {\"semver\": RANGE}");
@@ -56,21 +55,19 @@ Result<Routes> parse_routes(std::string_view text) {
   return routes;
 }
 
-Result<Routes> find_routes(const std::optional<std::string>& slipway_json,
-                           const std::string& cluster_name, const std::string& service_name) {
+Result<Routes> find_routes(const std::optional<std::string>& slipway_json, const std::string& cluster_name,
+                           const std::string& service_name) {
   if (slipway_json) return parse_routes(*slipway_json);
   if (cluster_name.empty() || service_name.empty())
     return fail(Fault::invalid, "InvalidRoutes",
                 "there is no slipway.json beside the function, and CLUSTER_NAME and SERVICE_NAME "
                 "are not both set");
   return Routes{
-      .routes = {Route{
-          .name = service_name, .cluster = cluster_name, .pin = Route::Pin::tag, .any_push = true}},
+      .routes = {Route{.name = service_name, .cluster = cluster_name, .pin = Route::Pin::tag, .any_push = true}},
       .single = true};
 }
 
-const config::TagRule* deploys(const Route& route, std::string_view repository,
-                               std::string_view tag) {
+const config::TagRule* deploys(const Route& route, std::string_view repository, std::string_view tag) {
   if (route.repository != repository) return nullptr;
   for (const config::TagRule& rule : route.tags) {
     if (matches(rule, tag)) return &rule;

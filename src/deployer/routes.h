@@ -35,11 +35,10 @@ Result<Routes> parse_routes(std::string_view text);
 
 // slipway.json when there is one, else the one service that CLUSTER_NAME and SERVICE_NAME name.
 // Fails with Fault::invalid, "InvalidRoutes", when there is neither.
-Result<Routes> find_routes(const std::optional<std::string>& slipway_json,
-                           const std::string& cluster_name, const std::string& service_name);
+Result<Routes> find_routes(const std::optional<std::string>& slipway_json, const std::string& cluster_name,
+                           const std::string& service_name);
 
 // The rule by which `route` deploys `tag` of `repository`; nullptr when it does not.
-const config::TagRule* deploys(const Route& route, std::string_view repository,
-                               std::string_view tag);
+const config::TagRule* deploys(const Route& route, std::string_view repository, std::string_view tag);
 
 }  // namespace slipway::deployer

@@ -11,8 +11,8 @@ namespace {
 constexpr std::string_view kBase = "/2018-06-01/runtime/";
 
 std::string error_body(const std::string& error_type, const std::string& message) {
-  return json::serialize(json::object{
-      {"errorMessage", message}, {"errorType", error_type}, {"stackTrace", json::array{}}});
+  return json::serialize(
+      json::object{{"errorMessage", message}, {"errorType", error_type}, {"stackTrace", json::array{}}});
 }
 
 // An error's code as a type that Lambda keeps: letters behind "Function.".
@@ -36,9 +36,7 @@ void set_trace(const std::string& trace_id) {
 
 task<Result<json::object>> answer_safely(Answer answer, Invocation invocation) {
   auto event = parse_json(invocation.event);
-  if (!event)
-    co_return fail(Fault::invalid, "UnmarshalError",
-                   "the event is not JSON: " + event.error().message);
+  if (!event) co_return fail(Fault::invalid, "UnmarshalError", "the event is not JSON: " + event.error().message);
   try {
     auto working = answer(std::move(*event), invocation.deadline);
     co_return co_await std::move(working);
@@ -51,8 +49,7 @@ task<Result<json::object>> answer_safely(Answer answer, Invocation invocation) {
 }  // namespace
 
 RuntimeApi::RuntimeApi(asio::any_io_executor executor, const std::string& address)
-    : client_(std::move(executor),
-              {.endpoint = "http://" + address, .read_timeout = Duration::zero()}) {}
+    : client_(std::move(executor), {.endpoint = "http://" + address, .read_timeout = Duration::zero()}) {}
 
 task<Result<Invocation>> RuntimeApi::next() {
   http::ClientRequest request{.method = "GET", .target = std::string(kBase) + "invocation/next"};
@@ -72,8 +69,7 @@ task<Result<Invocation>> RuntimeApi::next() {
 }
 
 task<Result<void>> RuntimeApi::post(std::string target, std::string body, std::string error_type) {
-  http::ClientRequest request{
-      .method = "POST", .target = std::string(kBase) + target, .body = std::move(body)};
+  http::ClientRequest request{.method = "POST", .target = std::string(kBase) + target, .body = std::move(body)};
   request.headers.set("Content-Type", "application/json");
   if (!error_type.empty()) request.headers.set("Lambda-Runtime-Function-Error-Type", error_type);
   auto answer = co_await client_.send(std::move(request));
@@ -88,10 +84,8 @@ task<Result<void>> RuntimeApi::respond(std::string request_id, std::string body)
   return post(fmt::format("invocation/{}/response", request_id), std::move(body), "");
 }
 
-task<Result<void>> RuntimeApi::fail_invocation(std::string request_id, std::string error_type,
-                                               std::string message) {
-  return post(fmt::format("invocation/{}/error", request_id), error_body(error_type, message),
-              error_type);
+task<Result<void>> RuntimeApi::fail_invocation(std::string request_id, std::string error_type, std::string message) {
+  return post(fmt::format("invocation/{}/error", request_id), error_body(error_type, message), error_type);
 }
 
 task<Result<void>> RuntimeApi::fail_init(std::string error_type, std::string message) {
@@ -108,8 +102,8 @@ task<Error> serve(RuntimeApi& api, Answer answer) {
     if (outcome) {
       posted = co_await api.respond(invocation->request_id, json::serialize(*outcome));
     } else {
-      posted = co_await api.fail_invocation(invocation->request_id, error_type_of(outcome.error()),
-                                            outcome.error().message);
+      posted =
+          co_await api.fail_invocation(invocation->request_id, error_type_of(outcome.error()), outcome.error().message);
     }
     if (!posted) co_return posted.error();
   }

@@ -29,8 +29,7 @@ class RuntimeApi {
   task<Result<Invocation>> next();
   task<Result<void>> respond(std::string request_id, std::string body);
   // `error_type` is one of Lambda's forms, "Function.…" or "Runtime.…".
-  task<Result<void>> fail_invocation(std::string request_id, std::string error_type,
-                                     std::string message);
+  task<Result<void>> fail_invocation(std::string request_id, std::string error_type, std::string message);
   task<Result<void>> fail_init(std::string error_type, std::string message);
 
  private:

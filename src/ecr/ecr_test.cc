@@ -53,7 +53,8 @@ class TextBody final : public http::BodyReader {
 struct Events final : Outbox {
   std::vector<std::string> seen;
   void publish(database::Transaction&, Event event) override {
-    seen.push_back(get_string(event.detail, "action-type") + " " + get_string(event.detail, "repository-name") + ":" + get_string(event.detail, "image-tag"));
+    seen.push_back(get_string(event.detail, "action-type") + " " + get_string(event.detail, "repository-name") + ":" +
+                   get_string(event.detail, "image-tag"));
   }
 };
 struct Everything final : Permissions {
@@ -69,7 +70,8 @@ class RegistryTest : public testing::Test {
   host::SystemRandom random;
   Events events;
   Everything everything;
-  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("slipway-ecr-test-" + std::to_string(::getpid()));
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("slipway-ecr-test-" + std::to_string(::getpid()));
   Registry registry{io.get_executor(), db, pool, clock, random, Place{}, folder, "localhost:4566", events, everything};
   std::string token;
 
@@ -83,10 +85,16 @@ class RegistryTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
 
-  http::Response ask(std::string method, std::string target, std::string body = {}, http::Headers headers = {}, bool breaks_off = false) {
+  http::Response ask(std::string method, std::string target, std::string body = {}, http::Headers headers = {},
+                     bool breaks_off = false) {
     TextBody reader(std::move(body), breaks_off);
-    http::Request request{.method = std::move(method), .target = std::move(target), .headers = std::move(headers), .body = &reader, .peer = {}};
-    if (!request.headers.find("Authorization")) request.headers.set("Authorization", "Basic " + base64_encode("AWS:" + token));
+    http::Request request{.method = std::move(method),
+                          .target = std::move(target),
+                          .headers = std::move(headers),
+                          .body = &reader,
+                          .peer = {}};
+    if (!request.headers.find("Authorization"))
+      request.headers.set("Authorization", "Basic " + base64_encode("AWS:" + token));
     return run(registry.serve(request), io);
   }
   std::string push_blob(const std::string& content) {
@@ -97,18 +105,20 @@ class RegistryTest : public testing::Test {
     return digest;
   }
   std::string manifest(const std::string& config) {
-    return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" + config +
-           R"(","size":2},"layers":[]})";
+    return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
+           config + R"(","size":2},"layers":[]})";
   }
   http::Response push_manifest(const std::string& text, const std::string& reference) {
-    return ask("PUT", "/v2/app/manifests/" + reference, text, {{"Content-Type", "application/vnd.oci.image.manifest.v1+json"}});
+    return ask("PUT", "/v2/app/manifests/" + reference, text,
+               {{"Content-Type", "application/vnd.oci.image.manifest.v1+json"}});
   }
 };
 
 TEST_F(RegistryTest, ChallengesAsEcrDoes) {
   const auto anonymous = ask("GET", "/v2/", "", {{"Authorization", "none"}});
   EXPECT_EQ(anonymous.status, 401);
-  EXPECT_EQ(anonymous.headers.get("Www-Authenticate"), R"(Basic realm="http://localhost:4566/",service="ecr.amazonaws.com")");
+  EXPECT_EQ(anonymous.headers.get("Www-Authenticate"),
+            R"(Basic realm="http://localhost:4566/",service="ecr.amazonaws.com")");
   EXPECT_EQ(ask("GET", "/v2/").status, 200);
   EXPECT_EQ(ask("GET", "/v2/", "", {{"Authorization", "Basic " + base64_encode("AWS:" + token + "0")}}).status, 401);
 }

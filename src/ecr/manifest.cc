@@ -11,9 +11,13 @@ namespace {
 constexpr std::size_t kRepositoryBytesMax = 256;
 constexpr std::size_t kTagBytesMax = 128;
 
-std::unexpected<Error> broken(std::string why) { return fail(Fault::invalid, "MANIFEST_INVALID", std::move(why)); }
+std::unexpected<Error> broken(std::string why) {
+  return fail(Fault::invalid, "MANIFEST_INVALID", std::move(why));
+}
 
-bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_alnum(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 // Layers that a registry need not hold: they are fetched from elsewhere.
 bool is_foreign(const json::object& descriptor) {
@@ -44,14 +48,16 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
   if (get_int(from, "schemaVersion") != 2) return broken("schemaVersion must be 2");
   Manifest out;
   out.media_type = get_string(from, "mediaType", content_type);
-  if (!content_type.empty() && has(from, "mediaType") && out.media_type != content_type) return broken("mediaType and Content-Type differ");
+  if (!content_type.empty() && has(from, "mediaType") && out.media_type != content_type)
+    return broken("mediaType and Content-Type differ");
   out.annotations = get_object(from, "annotations");
   if (const auto* subject = find(from, "subject"); subject != nullptr && subject->is_object()) {
     auto digest = digest_in(subject->get_object());
     if (!digest) return fail(digest);
     out.subject = *digest;
   }
-  const bool index = out.media_type.find("index") != std::string::npos || out.media_type.find("manifest.list") != std::string::npos || has(from, "manifests");
+  const bool index = out.media_type.find("index") != std::string::npos ||
+                     out.media_type.find("manifest.list") != std::string::npos || has(from, "manifests");
   if (index) {
     for (const json::value& child : get_array(from, "manifests")) {
       if (!child.is_object()) return broken("a child is not a descriptor");
@@ -87,7 +93,8 @@ bool valid_repository(std::string_view name) {
 
 bool valid_tag(std::string_view tag) {
   if (tag.empty() || tag.size() > kTagBytesMax || tag.front() == '.' || tag.front() == '-') return false;
-  return std::ranges::all_of(tag, [](char c) { return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'; });
+  return std::ranges::all_of(
+      tag, [](char c) { return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'; });
 }
 
 std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size) {
@@ -122,7 +129,9 @@ std::optional<Target> parse_target(std::string_view path) {
     steps.resize(steps.size() - count);
     return Target{.repository = join(steps, "/"), .kind = std::move(kind), .reference = std::move(reference)};
   };
-  const auto step = [&](std::size_t from_end) { return steps.size() < from_end ? std::string() : steps[steps.size() - from_end]; };
+  const auto step = [&](std::size_t from_end) {
+    return steps.size() < from_end ? std::string() : steps[steps.size() - from_end];
+  };
   const std::string last = step(1);
   if (step(2) == "tags" && last == "list") return take(2, "tags", last);
   if (step(3) == "blobs" && step(2) == "uploads") return take(3, "uploads", last);

@@ -1,5 +1,6 @@
 // Manifests and references, as registries read them.  Pure.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md, https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md,
+// https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md
 #pragma once
 #include <optional>
 #include <string>
@@ -23,8 +24,8 @@ struct Manifest {
   json::object annotations;
 };
 
-// Fails with "MANIFEST_INVALID" and what is wrong.  `content_type` is what the client calls it; the text itself decides when
-// both are there.
+// Fails with "MANIFEST_INVALID" and what is wrong.  `content_type` is what the client calls it; the text itself decides
+// when both are there.
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type);
 
 bool valid_repository(std::string_view name);

@@ -37,13 +37,18 @@ void put_image(database::Transaction& tx, const Image& image);
 std::optional<Image> get_image(database::Connection& db, const std::string& repository, const std::string& digest);
 std::vector<Image> list_images(database::Connection& db, const std::string& repository);  // By time of push.
 // Digests of the indexes in the repository that name `digest` as a child.
-std::vector<std::string> indexes_naming(database::Connection& db, const std::string& repository, const std::string& digest);
-void erase_image(database::Transaction& tx, const std::string& repository, const std::string& digest);  // With its tags.
+std::vector<std::string> indexes_naming(database::Connection& db, const std::string& repository,
+                                        const std::string& digest);
+void erase_image(database::Transaction& tx, const std::string& repository,
+                 const std::string& digest);  // With its tags.
 
-void put_tag(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest);
-std::optional<std::string> digest_of_tag(database::Connection& db, const std::string& repository, const std::string& tag);
-std::vector<std::string> tags_of(database::Connection& db, const std::string& repository, const std::string& digest);  // Sorted.
-std::vector<std::string> list_tags(database::Connection& db, const std::string& repository);                          // Sorted.
+void put_tag(database::Transaction& tx, const std::string& repository, const std::string& tag,
+             const std::string& digest);
+std::optional<std::string> digest_of_tag(database::Connection& db, const std::string& repository,
+                                         const std::string& tag);
+std::vector<std::string> tags_of(database::Connection& db, const std::string& repository,
+                                 const std::string& digest);                                  // Sorted.
+std::vector<std::string> list_tags(database::Connection& db, const std::string& repository);  // Sorted.
 bool erase_tag(database::Transaction& tx, const std::string& repository, const std::string& tag);
 
 void link_blob(database::Transaction& tx, const std::string& repository, const std::string& digest, long long bytes);

@@ -1,5 +1,6 @@
 // The registry: the distribution API over /v2/, and what it shares with the ECR API.
-// A blob is visible only when its digest was verified and it is on disk; a manifest only when everything it names is there.
+// A blob is visible only when its digest was verified and it is on disk; a manifest only when everything it names is
+// there.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -26,9 +27,11 @@ struct PushOutcome {
 class Registry {
  public:
   // `host` is how clients name the registry: "localhost:4566".
-  Registry(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock, host::Random& random, Place place,
-           std::filesystem::path folder, std::string host, Outbox& outbox, Permissions& permissions);
-  // Makes the folders and the token key, and removes uploads and blobs that nothing refers to.  Throws on a broken disk.
+  Registry(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock,
+           host::Random& random, Place place, std::filesystem::path folder, std::string host, Outbox& outbox,
+           Permissions& permissions);
+  // Makes the folders and the token key, and removes uploads and blobs that nothing refers to.  Throws on a broken
+  // disk.
   void start();
 
   task<http::Response> serve(http::Request& request);
@@ -37,12 +40,15 @@ class Registry {
   std::string token_for(const wire::Caller& caller, Instant now) const;
   Instant token_expiry(Instant now) const;
 
-  // Stores a manifest under a tag ("" for none) and publishes its event.  Failures: "MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
-  // "NAME_UNKNOWN", "TAG_INVALID" (immutable), "DIGEST_INVALID" when `expected` is another.
-  task<Result<PushOutcome>> push(std::string repository, std::string tag, std::string text, std::string content_type, std::string expected, Instant now);
-  // Removes an image or one of its tags and publishes the event.  An image that an index names loses its last tag, but stays.
+  // Stores a manifest under a tag ("" for none) and publishes its event.  Failures: "MANIFEST_INVALID",
+  // "MANIFEST_BLOB_UNKNOWN", "NAME_UNKNOWN", "TAG_INVALID" (immutable), "DIGEST_INVALID" when `expected` is another.
+  task<Result<PushOutcome>> push(std::string repository, std::string tag, std::string text, std::string content_type,
+                                 std::string expected, Instant now);
+  // Removes an image or one of its tags and publishes the event.  An image that an index names loses its last tag, but
+  // stays.
   enum class Removal { removed, unknown, referenced };
-  Removal remove(database::Transaction& tx, const std::string& repository, const std::string& tag, const std::string& digest, Instant now);
+  Removal remove(database::Transaction& tx, const std::string& repository, const std::string& tag,
+                 const std::string& digest, Instant now);
 
   database::Database& db() { return db_; }
   host::Clock& clock() { return clock_; }
@@ -55,7 +61,8 @@ class Registry {
   task<http::Response> route(Target target, http::Request& request, wire::Caller caller);
   task<http::Response> get_blob(Target target, http::Request& request);
   task<http::Response> begin_upload(Target target, http::Request& request, wire::Caller caller);
-  // The size of the blob in the repository to mount it from; nullopt when it is not there or the caller may not read it.
+  // The size of the blob in the repository to mount it from; nullopt when it is not there or the caller may not read
+  // it.
   std::optional<long long> mountable(const wire::Caller& caller, const std::string& from, const std::string& digest);
   bool make_room_for_upload();
   void drop_upload(const Upload& upload);
@@ -68,7 +75,8 @@ class Registry {
   task<http::Response> delete_manifest(Target target);
   http::Response tags_list(const Target& target, const http::Request& request);
   http::Response referrers(const Target& target, const http::Request& request);
-  task<Result<void>> receive(std::shared_ptr<Upload> upload, http::Request& request);  // Of an upload that the handler has claimed.
+  task<Result<void>> receive(std::shared_ptr<Upload> upload,
+                             http::Request& request);  // Of an upload that the handler has claimed.
   task<Result<void>> commit(std::shared_ptr<Upload> upload, Digest digest);
   std::shared_ptr<Upload> find_upload(const Target& target);
   std::filesystem::path blob_path(const std::string& digest) const;

@@ -17,12 +17,20 @@ using wire::Call;
 
 constexpr std::size_t kPageSize = 100;
 
-std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string last_part(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
-std::string cluster_of(const json::object& input) { return last_part(get_string(input, "cluster", "default")); }
+std::string cluster_of(const json::object& input) {
+  return last_part(get_string(input, "cluster", "default"));
+}
 
-std::unexpected<Error> invalid(std::string message) { return fail(Fault::invalid, "InvalidParameterException", std::move(message)); }
-std::unexpected<Error> client(std::string message) { return fail(Fault::invalid, "ClientException", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Fault::invalid, "InvalidParameterException", std::move(message));
+}
+std::unexpected<Error> client(std::string message) {
+  return fail(Fault::invalid, "ClientException", std::move(message));
+}
 
 json::object tags_of(const json::array& list) {
   json::object tags;
@@ -36,7 +44,9 @@ json::array list_tags(const json::object& tags) {
   return out;
 }
 
-json::object missing(const std::string& arn) { return {{"arn", arn}, {"reason", "MISSING"}}; }
+json::object missing(const std::string& arn) {
+  return {{"arn", arn}, {"reason", "MISSING"}};
+}
 
 // One page of names; the token is the last name of the page before.
 Answer page(const std::vector<std::string>& all, const json::object& input, const char* member) {
@@ -110,10 +120,13 @@ class Api {
       if (!cluster) return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
       for (const ServiceRecord& service : list_services(tx, name)) {
         if (service.status != "INACTIVE")
-          return fail(Fault::conflict, "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.");
+          return fail(Fault::conflict, "ClusterContainsServicesException",
+                      "The Cluster cannot be deleted while Services are active.");
       }
       for (const TaskRecord& task : list_tasks(tx, name, "")) {
-        if (task.stage != Stage::stopped) return fail(Fault::conflict, "ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.");
+        if (task.stage != Stage::stopped)
+          return fail(Fault::conflict, "ClusterContainsTasksException",
+                      "The Cluster cannot be deleted while Tasks are active.");
       }
       (*cluster)["status"] = "INACTIVE";
       put_cluster(tx, name, *cluster);
@@ -129,14 +142,18 @@ class Api {
   task<Result<Answer>> register_definition(Call call) {
     json::object definition = call.input;
     if (get_string(definition, "networkMode") == "host" || get_string(definition, "networkMode") == "none")
-      co_return client("networkMode " + get_string(definition, "networkMode") + " is not supported here: use awsvpc or bridge.");
+      co_return client("networkMode " + get_string(definition, "networkMode") +
+                       " is not supported here: use awsvpc or bridge.");
     if (!get_array(definition, "containerDefinitions").empty()) {
-      const bool any = std::ranges::any_of(get_array(definition, "containerDefinitions"), [](const json::value& c) { return get_bool(c.as_object(), "essential", true); });
+      const bool any = std::ranges::any_of(get_array(definition, "containerDefinitions"), [](const json::value& c) {
+        return get_bool(c.as_object(), "essential", true);
+      });
       if (!any) co_return client("At least one essential container must be specified.");
     }
     const auto needs = get_strings(definition, "requiresCompatibilities");
     const bool fargate = std::ranges::find(needs, "FARGATE") != needs.end();
-    if (fargate && (!has(definition, "cpu") || !has(definition, "memory"))) co_return client("Fargate requires task definition to have execution cpu and memory.");
+    if (fargate && (!has(definition, "cpu") || !has(definition, "memory")))
+      co_return client("Fargate requires task definition to have execution cpu and memory.");
     for (json::value& value : definition["containerDefinitions"].as_array()) {
       if (auto good = check_host_ports(value.as_object()); !good) co_return fail(good);
       complete_container(value.as_object());
@@ -192,7 +209,8 @@ class Api {
     const std::string status = get_string(call.input, "status", "ACTIVE");
     std::vector<std::string> arns;
     for (const json::object& definition : list_definitions(scheduler_.db().read())) {
-      const bool wanted = (family.empty() || get_string(definition, "family") == family) && get_string(definition, "status") == status;
+      const bool wanted =
+          (family.empty() || get_string(definition, "family") == family) && get_string(definition, "status") == status;
       if (wanted) arns.push_back(get_string(definition, "taskDefinitionArn"));
     }
     if (get_string(call.input, "sort") == "DESC") std::ranges::reverse(arns);
@@ -210,19 +228,23 @@ class Api {
     service.tags = tags_of(get_array(input, "tags"));
     if (!has(input, "desiredCount")) co_return invalid("desiredCount is required for a REPLICA service.");
     if (auto good = take_settings(service, input); !good) co_return fail(good);
-    for (const char* member : {"launchType", "networkConfiguration", "platformVersion", "enableECSManagedTags", "propagateTags", "availabilityZoneRebalancing"}) {
+    for (const char* member : {"launchType", "networkConfiguration", "platformVersion", "enableECSManagedTags",
+                               "propagateTags", "availabilityZoneRebalancing"}) {
       if (has(input, member)) service.echo[member] = input.at(member);
     }
     complete_echo(service.echo);
     const std::string deployment = "ecs-svc/" + scheduler_.random().digits(19);
     const std::string wanted = get_string(input, "taskDefinition");
-    auto create = [this, service, wanted, deployment, call](database::Transaction& tx) mutable -> Result<ServiceRecord> {
+    auto create = [this, service, wanted, deployment,
+                   call](database::Transaction& tx) mutable -> Result<ServiceRecord> {
       const auto cluster = get_cluster(tx, service.cluster);
-      if (!cluster || get_string(*cluster, "status") != "ACTIVE") return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
+      if (!cluster || get_string(*cluster, "status") != "ACTIVE")
+        return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
       const auto known = get_service(tx, service.cluster, service.name);
       if (known && known->status != "INACTIVE") return invalid("Creation of service was not idempotent.");
       const auto definition = get_definition(tx, wanted);
-      if (!definition || get_string(*definition, "status") != "ACTIVE") return client("Unable to find task definition: " + wanted);
+      if (!definition || get_string(*definition, "status") != "ACTIVE")
+        return client("Unable to find task definition: " + wanted);
       if (auto fits = check_ports(service, *definition); !fits) return fail(fits);
       begin_deployment(tx, service, *definition, deployment, call);
       put_service(tx, service);
@@ -247,22 +269,29 @@ class Api {
       if (!get_cluster(tx, cluster)) return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
       auto service = get_service(tx, cluster, name);
       if (!service) return fail(Fault::not_found, "ServiceNotFoundException", "Service not found.");
-      if (service->status != "ACTIVE") return fail(Fault::conflict, "ServiceNotActiveException", "Service was not ACTIVE.");
-      const std::string before = service->state.deployments.empty() ? "" : service->state.deployments.front().task_definition;
-      const bool moved_balancer = has(input, "loadBalancers") && get_array(input, "loadBalancers") != service->load_balancers;
+      if (service->status != "ACTIVE")
+        return fail(Fault::conflict, "ServiceNotActiveException", "Service was not ACTIVE.");
+      const std::string before =
+          service->state.deployments.empty() ? "" : service->state.deployments.front().task_definition;
+      const bool moved_balancer =
+          has(input, "loadBalancers") && get_array(input, "loadBalancers") != service->load_balancers;
       if (auto good = take_numbers(*service, input); !good) return fail(good);
       if (has(input, "loadBalancers")) service->load_balancers = get_array(input, "loadBalancers");
-      for (const char* member : {"networkConfiguration", "platformVersion", "enableECSManagedTags", "propagateTags", "availabilityZoneRebalancing"}) {
+      for (const char* member : {"networkConfiguration", "platformVersion", "enableECSManagedTags", "propagateTags",
+                                 "availabilityZoneRebalancing"}) {
         if (has(input, member)) service->echo[member] = input.at(member);
       }
       const std::string wanted = get_string(input, "taskDefinition", before);
       const auto definition = get_definition(tx, wanted);
-      if (!definition || get_string(*definition, "status") != "ACTIVE") return client("Unable to find task definition: " + wanted);
+      if (!definition || get_string(*definition, "status") != "ACTIVE")
+        return client("Unable to find task definition: " + wanted);
       if (auto fits = check_ports(*service, *definition); !fits) return fail(fits);
-      const bool deploys = get_bool(input, "forceNewDeployment") || moved_balancer || get_string(*definition, "taskDefinitionArn") != before;
-      database::append_journal(tx, call.now, "ecs.update_service", service->subject(),
-                               fmt::format("by {}{}", last_part(call.caller.arn), deploys ? "" : " (no new deployment)"),
-                               {{"deployment", deploys ? deployment : ""}, {"caller", call.caller.arn}});
+      const bool deploys = get_bool(input, "forceNewDeployment") || moved_balancer ||
+                           get_string(*definition, "taskDefinitionArn") != before;
+      database::append_journal(
+          tx, call.now, "ecs.update_service", service->subject(),
+          fmt::format("by {}{}", last_part(call.caller.arn), deploys ? "" : " (no new deployment)"),
+          {{"deployment", deploys ? deployment : ""}, {"caller", call.caller.arn}});
       if (deploys) begin_deployment(tx, *service, *definition, deployment, call);
       // A count that changed has to be reached again before the state is steady.
       if (!service->state.deployments.empty()) service->state.deployments.front().steady = false;
@@ -277,7 +306,8 @@ class Api {
 
   task<Result<Answer>> describe_services(Call call) {
     const std::string cluster = cluster_of(call.input);
-    if (!get_cluster(scheduler_.db().read(), cluster)) co_return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
+    if (!get_cluster(scheduler_.db().read(), cluster))
+      co_return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
     json::array services;
     json::array failures;
     for (const std::string& wanted : get_strings(call.input, "services")) {
@@ -308,8 +338,10 @@ class Api {
     auto remove = [cluster, name, force](database::Transaction& tx) -> Result<ServiceRecord> {
       auto service = get_service(tx, cluster, name);
       if (!service) return fail(Fault::not_found, "ServiceNotFoundException", "Service not found.");
-      if (service->status == "INACTIVE") return fail(Fault::conflict, "ServiceNotActiveException", "Service was not ACTIVE.");
-      if (service->state.desired > 0 && !force) return invalid("The service cannot be stopped while it is scaled above 0.");
+      if (service->status == "INACTIVE")
+        return fail(Fault::conflict, "ServiceNotActiveException", "Service was not ACTIVE.");
+      if (service->state.desired > 0 && !force)
+        return invalid("The service cannot be stopped while it is scaled above 0.");
       service->state.desired = 0;
       service->status = "DRAINING";
       put_service(tx, *service);
@@ -334,7 +366,9 @@ class Api {
       if (!definition || get_string(*definition, "status") != "ACTIVE") return client("TaskDefinition not found.");
       std::vector<TaskRecord> tasks;
       for (const std::string& id : ids) {
-        TaskRecord task = new_task(ServiceRecord{.cluster = cluster}, Deployment{.task_definition = get_string(*definition, "taskDefinitionArn")}, *definition, id, call.now);
+        TaskRecord task = new_task(ServiceRecord{.cluster = cluster},
+                                   Deployment{.task_definition = get_string(*definition, "taskDefinitionArn")},
+                                   *definition, id, call.now);
         task.started_by = get_string(input, "startedBy");
         task.overrides = get_object(input, "overrides");
         task.tags = tags_of(get_array(input, "tags"));
@@ -396,7 +430,8 @@ class Api {
 
   task<Result<Answer>> list_task_arns(Call call) {
     const std::string cluster = cluster_of(call.input);
-    if (!get_cluster(scheduler_.db().read(), cluster)) co_return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
+    if (!get_cluster(scheduler_.db().read(), cluster))
+      co_return fail(Fault::not_found, "ClusterNotFoundException", "Cluster not found.");
     const std::string service = last_part(get_string(call.input, "serviceName"));
     const std::string family = get_string(call.input, "family");
     const std::string started_by = get_string(call.input, "startedBy");
@@ -452,7 +487,8 @@ class Api {
   }
 
   // Finds the resource's tags, lets `edit` change them and stores them.
-  static Result<int> edit_tags(database::Transaction& tx, const std::string& arn, const std::function<void(json::object&)>& edit) {
+  static Result<int> edit_tags(database::Transaction& tx, const std::string& arn,
+                               const std::function<void(json::object&)>& edit) {
     const auto parsed = parse_arn(arn);
     const auto parts = split(parsed ? parsed->resource : "", '/');
     if (parts[0] == "cluster" && parts.size() == 2) {
@@ -499,21 +535,33 @@ class Api {
       pending += task.stage == Stage::pending ? 1 : 0;
     }
     const auto services = list_services(scheduler_.db().read(), name);
-    const auto active = std::ranges::count_if(services, [](const ServiceRecord& service) { return service.status == "ACTIVE"; });
-    return {{"clusterArn", scheduler_.place().arn("ecs", "cluster/" + name)}, {"clusterName", name}, {"status", get_string(cluster, "status")},
-            {"registeredContainerInstancesCount", 0}, {"runningTasksCount", running}, {"pendingTasksCount", pending}, {"activeServicesCount", active},
-            {"statistics", json::array{}}, {"settings", json::array{}}, {"capacityProviders", json::array{}}, {"defaultCapacityProviderStrategy", json::array{}},
+    const auto active =
+        std::ranges::count_if(services, [](const ServiceRecord& service) { return service.status == "ACTIVE"; });
+    return {{"clusterArn", scheduler_.place().arn("ecs", "cluster/" + name)},
+            {"clusterName", name},
+            {"status", get_string(cluster, "status")},
+            {"registeredContainerInstancesCount", 0},
+            {"runningTasksCount", running},
+            {"pendingTasksCount", pending},
+            {"activeServicesCount", active},
+            {"statistics", json::array{}},
+            {"settings", json::array{}},
+            {"capacityProviders", json::array{}},
+            {"defaultCapacityProviderStrategy", json::array{}},
             {"tags", list_tags(get_object(cluster, "tags"))}};
   }
 
   json::object describe_service(const ServiceRecord& service) const {
-    json::object out = describe(service, list_tasks(scheduler_.db().read(), service.cluster, service.name), scheduler_.place());
+    json::object out =
+        describe(service, list_tasks(scheduler_.db().read(), service.cluster, service.name), scheduler_.place());
     out["events"] = service_events(scheduler_.db().read(), service.cluster, service.name);
     return out;
   }
 
   json::object describe_task(const TaskRecord& task) const {
-    return describe(task, scheduler_.place(), get_definition(scheduler_.db().read(), task.task_definition).value_or(json::object{}), Times::seconds);
+    return describe(task, scheduler_.place(),
+                    get_definition(scheduler_.db().read(), task.task_definition).value_or(json::object{}),
+                    Times::seconds);
   }
 
   // Tasks have addresses of their own, as with awsvpc: a port of the machine is not published for them.
@@ -521,7 +569,10 @@ class Api {
     for (const json::value& mapping : get_array(container, "portMappings")) {
       const long long host = get_int(mapping.as_object(), "hostPort");
       if (host != 0 && host != get_int(mapping.as_object(), "containerPort"))
-        return client(fmt::format("hostPort {} differs from containerPort: host ports are not published here, the load balancer reaches a task at its own address.", host));
+        return client(
+            fmt::format("hostPort {} differs from containerPort: host ports are not published here, the load balancer "
+                        "reaches a task at its own address.",
+                        host));
     }
     return {};
   }
@@ -554,16 +605,20 @@ class Api {
   static Result<void> take_numbers(ServiceRecord& service, const json::object& input) {
     ServiceState& state = service.state;
     state.desired = static_cast<int>(get_int(input, "desiredCount", state.desired));
-    if (has(input, "healthCheckGracePeriodSeconds")) state.grace = std::chrono::seconds(get_int(input, "healthCheckGracePeriodSeconds"));
+    if (has(input, "healthCheckGracePeriodSeconds"))
+      state.grace = std::chrono::seconds(get_int(input, "healthCheckGracePeriodSeconds"));
     const json::object configuration = get_object(input, "deploymentConfiguration");
-    state.minimum_healthy_percent = static_cast<int>(get_int(configuration, "minimumHealthyPercent", state.minimum_healthy_percent));
+    state.minimum_healthy_percent =
+        static_cast<int>(get_int(configuration, "minimumHealthyPercent", state.minimum_healthy_percent));
     state.maximum_percent = static_cast<int>(get_int(configuration, "maximumPercent", state.maximum_percent));
     if (const json::object breaker = get_object(configuration, "deploymentCircuitBreaker"); !breaker.empty()) {
       state.breaker = get_bool(breaker, "enable");
       state.rollback = get_bool(breaker, "rollback");
     }
     if (state.maximum_percent <= state.minimum_healthy_percent && state.maximum_percent <= 100)
-      return invalid("maximumPercent must exceed 100 or minimumHealthyPercent must be below 100: with both at 100 no deployment could start or stop a task.");
+      return invalid(
+          "maximumPercent must exceed 100 or minimumHealthyPercent must be below 100: with both at 100 no deployment "
+          "could start or stop a task.");
     return {};
   }
 
@@ -586,18 +641,24 @@ class Api {
       bool found = false;
       for (const json::value& container : get_array(definition, "containerDefinitions")) {
         if (get_string(container.as_object(), "name") != name) continue;
-        for (const json::value& mapping : get_array(container.as_object(), "portMappings")) found |= get_int(mapping.as_object(), "containerPort") == port;
+        for (const json::value& mapping : get_array(container.as_object(), "portMappings"))
+          found |= get_int(mapping.as_object(), "containerPort") == port;
       }
       if (!found) return invalid(fmt::format("The container {} did not have a container port {} defined.", name, port));
     }
     return {};
   }
 
-  void begin_deployment(database::Transaction& tx, ServiceRecord& service, const json::object& definition, const std::string& id, const Call& call) {
-    Deployment newest{.id = id, .task_definition = get_string(definition, "taskDefinitionArn"), .reason = "ECS deployment " + id + " in progress.",
-                      .created_at = call.now, .updated_at = call.now};
+  void begin_deployment(database::Transaction& tx, ServiceRecord& service, const json::object& definition,
+                        const std::string& id, const Call& call) {
+    Deployment newest{.id = id,
+                      .task_definition = get_string(definition, "taskDefinitionArn"),
+                      .reason = "ECS deployment " + id + " in progress.",
+                      .created_at = call.now,
+                      .updated_at = call.now};
     supersede(service.state, newest);
-    const Teller teller{.tx = tx, .now = call.now, .place = scheduler_.place(), .events = scheduler_.events(), .seed = id};
+    const Teller teller{
+        .tx = tx, .now = call.now, .place = scheduler_.place(), .events = scheduler_.events(), .seed = id};
     tell_deployment_started(teller, service, newest, definition);
   }
 
@@ -620,43 +681,73 @@ wire::Service service(Scheduler& scheduler) {
   out.protocols = {Protocol::json_1_1};
   out.target_prefix = "AmazonEC2ContainerServiceV20141113";
   out.validation_code = "InvalidParameterException";
-  const auto add = [&](const char* name, Shape input, Method method, std::function<std::string(const Call&)> resource = {}) {
-    out.operations.push_back({.name = name, .input = std::move(input), .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
+  const auto add = [&](const char* name, Shape input, Method method,
+                       std::function<std::string(const Call&)> resource = {}) {
+    out.operations.push_back({.name = name,
+                              .input = std::move(input),
+                              .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
                               .resource = std::move(resource)});
   };
   const Shape arns = list(text(), 0, 100);
   const Member cluster = optional("cluster", text());
-  add("CreateCluster", structure({optional("clusterName", text(1, 255, "[a-zA-Z0-9_-]+")), optional("tags", tags_shape()), ignored("settings", list(document())),
-                                  ignored("configuration", document()), ignored("capacityProviders", list(text(), 0, 0)), ignored("defaultCapacityProviderStrategy", list(document(), 0, 0)),
-                                  refused("serviceConnectDefaults", document(), "Service Connect is not supported")}), &Api::create_cluster);
-  add("DescribeClusters", structure({optional("clusters", arns), ignored("include", list(text()))}), &Api::describe_clusters);
+  add("CreateCluster",
+      structure({optional("clusterName", text(1, 255, "[a-zA-Z0-9_-]+")), optional("tags", tags_shape()),
+                 ignored("settings", list(document())), ignored("configuration", document()),
+                 ignored("capacityProviders", list(text(), 0, 0)),
+                 ignored("defaultCapacityProviderStrategy", list(document(), 0, 0)),
+                 refused("serviceConnectDefaults", document(), "Service Connect is not supported")}),
+      &Api::create_cluster);
+  add("DescribeClusters", structure({optional("clusters", arns), ignored("include", list(text()))}),
+      &Api::describe_clusters);
   add("ListClusters", paging_shape({}), &Api::list_cluster_arns);
   add("DeleteCluster", structure({required("cluster", text())}), &Api::delete_cluster);
   add("RegisterTaskDefinition", task_definition_shape(), &Api::register_definition);
-  add("DescribeTaskDefinition", structure({required("taskDefinition", text()), optional("include", list(one_of({"TAGS"})))}), &Api::describe_definition);
+  add("DescribeTaskDefinition",
+      structure({required("taskDefinition", text()), optional("include", list(one_of({"TAGS"})))}),
+      &Api::describe_definition);
   add("DeregisterTaskDefinition", structure({required("taskDefinition", text())}), &Api::deregister_definition);
-  add("ListTaskDefinitions", paging_shape({optional("familyPrefix", text()), optional("status", one_of({"ACTIVE", "INACTIVE"})), optional("sort", one_of({"ASC", "DESC"}))}),
+  add("ListTaskDefinitions",
+      paging_shape({optional("familyPrefix", text()), optional("status", one_of({"ACTIVE", "INACTIVE"})),
+                    optional("sort", one_of({"ASC", "DESC"}))}),
       &Api::list_definition_arns);
-  add("CreateService", create_service_shape(), &Api::create_service, [](const Call& call) { return service_resource(call, "serviceName"); });
-  add("UpdateService", update_service_shape(), &Api::update_service, [](const Call& call) { return service_resource(call, "service"); });
-  add("DescribeServices", structure({cluster, required("services", list(text(), 1, 10)), ignored("include", list(text()))}), &Api::describe_services, [](const Call& call) {
-    const auto names = get_strings(call.input, "services");
-    return names.size() == 1 ? call.place.arn("ecs", "service/" + cluster_of(call.input) + "/" + last_part(names[0])) : std::string("*");
-  });
-  add("ListServices", paging_shape({cluster, ignored("launchType", text()), ignored("schedulingStrategy", text())}), &Api::list_service_arns);
-  add("DeleteService", structure({cluster, required("service", text()), optional("force", boolean())}), &Api::delete_service,
+  add("CreateService", create_service_shape(), &Api::create_service,
+      [](const Call& call) { return service_resource(call, "serviceName"); });
+  add("UpdateService", update_service_shape(), &Api::update_service,
       [](const Call& call) { return service_resource(call, "service"); });
+  add("DescribeServices",
+      structure({cluster, required("services", list(text(), 1, 10)), ignored("include", list(text()))}),
+      &Api::describe_services, [](const Call& call) {
+        const auto names = get_strings(call.input, "services");
+        return names.size() == 1
+                   ? call.place.arn("ecs", "service/" + cluster_of(call.input) + "/" + last_part(names[0]))
+                   : std::string("*");
+      });
+  add("ListServices", paging_shape({cluster, ignored("launchType", text()), ignored("schedulingStrategy", text())}),
+      &Api::list_service_arns);
+  add("DeleteService", structure({cluster, required("service", text()), optional("force", boolean())}),
+      &Api::delete_service, [](const Call& call) { return service_resource(call, "service"); });
   add("RunTask", run_task_shape(), &Api::run_tasks);
   add("StopTask", structure({cluster, required("task", text()), optional("reason", text(0, 1024))}), &Api::stop_task);
-  add("DescribeTasks", structure({cluster, required("tasks", list(text(), 1, 100)), ignored("include", list(text()))}), &Api::describe_tasks, [](const Call& call) {
-    return call.place.arn("ecs", "task/" + cluster_of(call.input) + "/" + last_part(get_strings(call.input, "tasks").at(0)));
-  });
-  add("ListTasks", paging_shape({cluster, optional("serviceName", text()), optional("family", text()), optional("startedBy", text()),
-                                 optional("desiredStatus", one_of({"RUNNING", "PENDING", "STOPPED"})), ignored("launchType", text())}), &Api::list_task_arns);
+  add("DescribeTasks", structure({cluster, required("tasks", list(text(), 1, 100)), ignored("include", list(text()))}),
+      &Api::describe_tasks, [](const Call& call) {
+        return call.place.arn(
+            "ecs", "task/" + cluster_of(call.input) + "/" + last_part(get_strings(call.input, "tasks").at(0)));
+      });
+  add("ListTasks",
+      paging_shape({cluster, optional("serviceName", text()), optional("family", text()), optional("startedBy", text()),
+                    optional("desiredStatus", one_of({"RUNNING", "PENDING", "STOPPED"})),
+                    ignored("launchType", text())}),
+      &Api::list_task_arns);
   add("ListTagsForResource", structure({required("resourceArn", text())}), &Api::list_resource_tags);
-  const auto tagging = [api](bool adding) { return [api, adding](Call call) { return api->tag(std::move(call), adding); }; };
-  out.operations.push_back({.name = "TagResource", .input = structure({required("resourceArn", text()), required("tags", tags_shape())}), .handler = tagging(true)});
-  out.operations.push_back({.name = "UntagResource", .input = structure({required("resourceArn", text()), required("tagKeys", list(text()))}), .handler = tagging(false)});
+  const auto tagging = [api](bool adding) {
+    return [api, adding](Call call) { return api->tag(std::move(call), adding); };
+  };
+  out.operations.push_back({.name = "TagResource",
+                            .input = structure({required("resourceArn", text()), required("tags", tags_shape())}),
+                            .handler = tagging(true)});
+  out.operations.push_back({.name = "UntagResource",
+                            .input = structure({required("resourceArn", text()), required("tagKeys", list(text()))}),
+                            .handler = tagging(false)});
   return out;
 }
 

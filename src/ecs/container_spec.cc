@@ -9,12 +9,14 @@ constexpr long long kStopTimeoutSeconds = 30;  // ECS's default.
 constexpr long long kMiB = 1024 * 1024;
 
 void override_environment(std::map<std::string, std::string>& environment, const json::array& pairs) {
-  for (const json::value& pair : pairs) environment[get_string(pair.as_object(), "name")] = get_string(pair.as_object(), "value");
+  for (const json::value& pair : pairs)
+    environment[get_string(pair.as_object(), "name")] = get_string(pair.as_object(), "value");
 }
 
 }  // namespace
 
-json::object container_definition(const json::object& definition, const json::object& overrides, const std::string& name) {
+json::object container_definition(const json::object& definition, const json::object& overrides,
+                                  const std::string& name) {
   json::object found;
   for (const json::value& container : get_array(definition, "containerDefinitions")) {
     if (get_string(container.as_object(), "name") == name) found = container.as_object();
@@ -32,7 +34,8 @@ json::object container_definition(const json::object& definition, const json::ob
   return found;
 }
 
-host::ContainerSpec container_spec(const TaskRecord& task, const TaskContainer& container, const json::object& definition) {
+host::ContainerSpec container_spec(const TaskRecord& task, const TaskContainer& container,
+                                   const json::object& definition) {
   const json::object from = container_definition(definition, task.overrides, container.name);
   host::ContainerSpec spec;
   spec.name = container_name(task, container.name);
@@ -45,17 +48,22 @@ host::ContainerSpec container_spec(const TaskRecord& task, const TaskContainer& 
   spec.cpu_shares = get_int(from, "cpu");
   spec.memory_bytes = get_int(from, "memory") * kMiB;
   // The task's own limit holds for its only container when that names none.
-  if (spec.memory_bytes == 0 && task.containers.size() == 1) spec.memory_bytes = std::strtoll(get_string(definition, "memory", "0").c_str(), nullptr, 10) * kMiB;
+  if (spec.memory_bytes == 0 && task.containers.size() == 1)
+    spec.memory_bytes = std::strtoll(get_string(definition, "memory", "0").c_str(), nullptr, 10) * kMiB;
   spec.memory_reservation_bytes = get_int(from, "memoryReservation") * kMiB;
   spec.read_only_root = get_bool(from, "readonlyRootFilesystem");
   spec.init = get_bool(get_object(from, "linuxParameters"), "initProcessEnabled");
-  for (const json::value& mapping : get_array(from, "portMappings")) spec.ports.push_back(static_cast<int>(get_int(mapping.as_object(), "containerPort")));
+  for (const json::value& mapping : get_array(from, "portMappings"))
+    spec.ports.push_back(static_cast<int>(get_int(mapping.as_object(), "containerPort")));
   const TaskContainer& first = task.containers.front();
   if (&first != &container && first.name != container.name) spec.network_of = container_name(task, first.name);
-  for (const auto& entry : get_object(from, "dockerLabels")) spec.labels[std::string(entry.key())] = std::string(view(entry.value().as_string()));
+  for (const auto& entry : get_object(from, "dockerLabels"))
+    spec.labels[std::string(entry.key())] = std::string(view(entry.value().as_string()));
   return spec;
 }
 
-Duration stop_timeout(const json::object& from) { return std::chrono::seconds(get_int(from, "stopTimeout", kStopTimeoutSeconds)); }
+Duration stop_timeout(const json::object& from) {
+  return std::chrono::seconds(get_int(from, "stopTimeout", kStopTimeoutSeconds));
+}
 
 }  // namespace slipway::ecs

@@ -11,23 +11,37 @@ namespace {
 
 void service_event(const Teller& teller, const ServiceRecord& service, const std::string& message) {
   const std::string digest = sha256_hex(teller.seed + message);
-  const std::string id = digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" + digest.substr(16, 4) + "-" + digest.substr(20, 12);
+  const std::string id = digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
+                         digest.substr(16, 4) + "-" + digest.substr(20, 12);
   add_service_event(teller.tx, service, id, teller.now, fmt::format("(service {}) {}", service.name, message));
 }
 
 void publish(const Teller& teller, const ServiceRecord& service, std::string detail_type, json::object detail) {
   detail["clusterArn"] = teller.place.arn("ecs", "cluster/" + service.cluster);
-  teller.events.publish(teller.tx, Event{.id = {}, .source = "aws.ecs", .detail_type = std::move(detail_type), .account = teller.place.account,
-                                         .region = teller.place.region, .time = teller.now, .resources = {service.arn(teller.place)}, .detail = std::move(detail)});
+  teller.events.publish(teller.tx, Event{.id = {},
+                                         .source = "aws.ecs",
+                                         .detail_type = std::move(detail_type),
+                                         .account = teller.place.account,
+                                         .region = teller.place.region,
+                                         .time = teller.now,
+                                         .resources = {service.arn(teller.place)},
+                                         .detail = std::move(detail)});
 }
 
-void publish_deployment(const Teller& teller, const ServiceRecord& service, const char* type, const char* name, const std::string& deployment, const std::string& reason) {
+void publish_deployment(const Teller& teller, const ServiceRecord& service, const char* type, const char* name,
+                        const std::string& deployment, const std::string& reason) {
   publish(teller, service, "ECS Deployment State Change",
-          {{"eventType", type}, {"eventName", name}, {"deploymentId", deployment}, {"updatedAt", iso_millis(teller.now)}, {"reason", reason}});
+          {{"eventType", type},
+           {"eventName", name},
+           {"deploymentId", deployment},
+           {"updatedAt", iso_millis(teller.now)},
+           {"reason", reason}});
 }
 
-void journal(const Teller& teller, const ServiceRecord& service, std::string kind, std::string text, json::object detail) {
-  database::append_journal(teller.tx, teller.now, std::move(kind), service.subject(), std::move(text), std::move(detail));
+void journal(const Teller& teller, const ServiceRecord& service, std::string kind, std::string text,
+             json::object detail) {
+  database::append_journal(teller.tx, teller.now, std::move(kind), service.subject(), std::move(text),
+                           std::move(detail));
 }
 
 std::string task_list(const std::vector<std::string>& tasks) {
@@ -40,44 +54,61 @@ void tell_completed(const Teller& teller, const ServiceRecord& service, const No
   service_event(teller, service, fmt::format("(deployment {}) deployment completed.", note.deployment));
   publish_deployment(teller, service, "INFO", "SERVICE_DEPLOYMENT_COMPLETED", note.deployment, note.text);
   // A rollback ends in the completion of the older deployment.
-  const auto last = teller.tx.query_one("SELECT kind FROM journal WHERE subject = ?1 AND kind IN ('ecs.deployment.started', 'ecs.deployment.failed') ORDER BY number DESC LIMIT 1",
-                                        {service.subject()});
+  const auto last = teller.tx.query_one(
+      "SELECT kind FROM journal WHERE subject = ?1 AND kind IN ('ecs.deployment.started', 'ecs.deployment.failed') "
+      "ORDER BY number DESC LIMIT 1",
+      {service.subject()});
   const bool rolled_back = last && last->text(0) == "ecs.deployment.failed";
   journal(teller, service, rolled_back ? "ecs.deployment.rolled_back" : "ecs.deployment.completed",
-          rolled_back ? fmt::format("back on {}", note.deployment) : fmt::format("{} is live", note.deployment), {{"deployment", note.deployment}});
+          rolled_back ? fmt::format("back on {}", note.deployment) : fmt::format("{} is live", note.deployment),
+          {{"deployment", note.deployment}});
 }
 
 void tell_failed(const Teller& teller, const ServiceRecord& service, const Note& note) {
-  service_event(teller, service, fmt::format("(deployment {}) deployment failed: tasks failed to start.", note.deployment));
+  service_event(teller, service,
+                fmt::format("(deployment {}) deployment failed: tasks failed to start.", note.deployment));
   publish_deployment(teller, service, "ERROR", "SERVICE_DEPLOYMENT_FAILED", note.deployment, note.text);
   const bool goes_back = service.state.deployments.front().id != note.deployment;
-  journal(teller, service, "ecs.deployment.failed", fmt::format("{}: {}", note.deployment, note.text), {{"deployment", note.deployment}, {"rollback", goes_back}});
+  journal(teller, service, "ecs.deployment.failed", fmt::format("{}: {}", note.deployment, note.text),
+          {{"deployment", note.deployment}, {"rollback", goes_back}});
 }
 
 }  // namespace
 
 void tell(const Teller& teller, const ServiceRecord& service, const Note& note) {
   switch (note.kind) {
-    case Note::Kind::started_tasks: tell_started(teller, service, note.tasks); break;
+    case Note::Kind::started_tasks:
+      tell_started(teller, service, note.tasks);
+      break;
     case Note::Kind::stopped_tasks:
-      service_event(teller, service, fmt::format("has stopped {} running tasks: {}.", note.tasks.size(), task_list(note.tasks)));
+      service_event(teller, service,
+                    fmt::format("has stopped {} running tasks: {}.", note.tasks.size(), task_list(note.tasks)));
       break;
     case Note::Kind::replaced_unhealthy:
-      service_event(teller, service, fmt::format("has stopped {} running tasks: {}. Amazon ECS replaced {} tasks due to an unhealthy status.", note.tasks.size(),
-                                                 task_list(note.tasks), note.tasks.size()));
+      service_event(
+          teller, service,
+          fmt::format("has stopped {} running tasks: {}. Amazon ECS replaced {} tasks due to an unhealthy status.",
+                      note.tasks.size(), task_list(note.tasks), note.tasks.size()));
       break;
-    case Note::Kind::completed: tell_completed(teller, service, note); break;
-    case Note::Kind::failed: tell_failed(teller, service, note); break;
+    case Note::Kind::completed:
+      tell_completed(teller, service, note);
+      break;
+    case Note::Kind::failed:
+      tell_failed(teller, service, note);
+      break;
     case Note::Kind::rolling_back:
       service_event(teller, service, fmt::format("rolling back to deployment {}.", note.deployment));
       publish_deployment(teller, service, "INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS", note.deployment, note.text);
       break;
     case Note::Kind::steady:
       service_event(teller, service, "has reached a steady state.");
-      publish(teller, service, "ECS Service Action", {{"eventType", "INFO"}, {"eventName", "SERVICE_STEADY_STATE"}, {"createdAt", iso_millis(teller.now)}});
+      publish(teller, service, "ECS Service Action",
+              {{"eventType", "INFO"}, {"eventName", "SERVICE_STEADY_STATE"}, {"createdAt", iso_millis(teller.now)}});
       journal(teller, service, "ecs.steady", "steady state", {{"deployment", note.deployment}});
       break;
-    case Note::Kind::stuck: service_event(teller, service, note.text); break;
+    case Note::Kind::stuck:
+      service_event(teller, service, note.text);
+      break;
   }
 }
 
@@ -85,17 +116,22 @@ void tell_started(const Teller& teller, const ServiceRecord& service, const std:
   service_event(teller, service, fmt::format("has started {} tasks: {}.", tasks.size(), task_list(tasks)));
 }
 
-void tell_deployment_started(const Teller& teller, const ServiceRecord& service, const Deployment& deployment, const json::object& definition) {
+void tell_deployment_started(const Teller& teller, const ServiceRecord& service, const Deployment& deployment,
+                             const json::object& definition) {
   std::string image;
   for (const json::value& container : get_array(definition, "containerDefinitions")) {
     if (image.empty()) image = get_string(container.as_object(), "image");
   }
-  publish_deployment(teller, service, "INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS", deployment.id, "ECS deployment " + deployment.id + " in progress.");
-  journal(teller, service, "ecs.deployment.started", fmt::format("{} of {}", deployment.id, deployment.task_definition.substr(deployment.task_definition.rfind('/') + 1)),
+  publish_deployment(teller, service, "INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS", deployment.id,
+                     "ECS deployment " + deployment.id + " in progress.");
+  journal(teller, service, "ecs.deployment.started",
+          fmt::format("{} of {}", deployment.id,
+                      deployment.task_definition.substr(deployment.task_definition.rfind('/') + 1)),
           {{"deployment", deployment.id}, {"taskDefinition", deployment.task_definition}, {"image", image}});
 }
 
-TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, const json::object& definition, std::string id, Instant now) {
+TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, const json::object& definition,
+                    std::string id, Instant now) {
   TaskRecord task;
   task.id = std::move(id);
   task.cluster = service.cluster;
@@ -106,7 +142,9 @@ TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, 
   task.created_at = now;
   for (const json::value& value : get_array(definition, "containerDefinitions")) {
     const json::object& container = value.as_object();
-    task.containers.push_back({.name = get_string(container, "name"), .image = get_string(container, "image"), .essential = get_bool(container, "essential", true)});
+    task.containers.push_back({.name = get_string(container, "name"),
+                               .image = get_string(container, "image"),
+                               .essential = get_bool(container, "essential", true)});
   }
   return task;
 }

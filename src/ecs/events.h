@@ -20,9 +20,11 @@ struct Teller {
 
 void tell(const Teller& teller, const ServiceRecord& service, const Note& note);
 void tell_started(const Teller& teller, const ServiceRecord& service, const std::vector<std::string>& tasks);
-void tell_deployment_started(const Teller& teller, const ServiceRecord& service, const Deployment& deployment, const json::object& definition);
+void tell_deployment_started(const Teller& teller, const ServiceRecord& service, const Deployment& deployment,
+                             const json::object& definition);
 
 // A task of `deployment` that is about to start.
-TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, const json::object& definition, std::string id, Instant now);
+TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, const json::object& definition,
+                    std::string id, Instant now);
 
 }  // namespace slipway::ecs

@@ -10,29 +10,51 @@ namespace {
 json::object to_json(const Deployment& d) {
   json::object images;
   for (const auto& [name, image] : d.images) images[name] = image;
-  return {{"id", d.id}, {"taskDefinition", d.task_definition}, {"rollout", static_cast<int>(d.rollout)}, {"reason", d.reason},
-          {"failedTasks", d.failed_tasks}, {"wasCompleted", d.was_completed}, {"steady", d.steady}, {"createdAt", d.created_at.ms()},
-          {"updatedAt", d.updated_at.ms()}, {"startAfter", d.start_after.ms()}, {"images", images}};
+  return {{"id", d.id},
+          {"taskDefinition", d.task_definition},
+          {"rollout", static_cast<int>(d.rollout)},
+          {"reason", d.reason},
+          {"failedTasks", d.failed_tasks},
+          {"wasCompleted", d.was_completed},
+          {"steady", d.steady},
+          {"createdAt", d.created_at.ms()},
+          {"updatedAt", d.updated_at.ms()},
+          {"startAfter", d.start_after.ms()},
+          {"images", images}};
 }
 
 Deployment deployment_from(const json::object& o) {
-  Deployment d{.id = get_string(o, "id"), .task_definition = get_string(o, "taskDefinition"), .rollout = static_cast<Rollout>(get_int(o, "rollout")),
-               .reason = get_string(o, "reason"), .failed_tasks = static_cast<int>(get_int(o, "failedTasks")), .was_completed = get_bool(o, "wasCompleted"),
-               .steady = get_bool(o, "steady"), .created_at = instant_ms(get_int(o, "createdAt")), .updated_at = instant_ms(get_int(o, "updatedAt")),
+  Deployment d{.id = get_string(o, "id"),
+               .task_definition = get_string(o, "taskDefinition"),
+               .rollout = static_cast<Rollout>(get_int(o, "rollout")),
+               .reason = get_string(o, "reason"),
+               .failed_tasks = static_cast<int>(get_int(o, "failedTasks")),
+               .was_completed = get_bool(o, "wasCompleted"),
+               .steady = get_bool(o, "steady"),
+               .created_at = instant_ms(get_int(o, "createdAt")),
+               .updated_at = instant_ms(get_int(o, "updatedAt")),
                .start_after = instant_ms(get_int(o, "startAfter"))};
-  for (const auto& entry : get_object(o, "images")) d.images[std::string(entry.key())] = std::string(view(entry.value().as_string()));
+  for (const auto& entry : get_object(o, "images"))
+    d.images[std::string(entry.key())] = std::string(view(entry.value().as_string()));
   return d;
 }
 
 json::object to_json(const TaskContainer& c) {
-  return {{"name", c.name}, {"image", c.image}, {"pinned", c.pinned}, {"digest", c.digest}, {"runtimeId", c.runtime_id}, {"logCursor", c.log_cursor},
-          {"reason", c.reason}, {"exitCode", c.exit_code}, {"essential", c.essential}};
+  return {{"name", c.name},     {"image", c.image},          {"pinned", c.pinned},
+          {"digest", c.digest}, {"runtimeId", c.runtime_id}, {"logCursor", c.log_cursor},
+          {"reason", c.reason}, {"exitCode", c.exit_code},   {"essential", c.essential}};
 }
 
 TaskContainer container_from(const json::object& o) {
-  return {.name = get_string(o, "name"), .image = get_string(o, "image"), .pinned = get_string(o, "pinned"), .digest = get_string(o, "digest"),
-          .runtime_id = get_string(o, "runtimeId"), .log_cursor = get_string(o, "logCursor"), .reason = get_string(o, "reason"),
-          .exit_code = static_cast<int>(get_int(o, "exitCode", -1)), .essential = get_bool(o, "essential", true)};
+  return {.name = get_string(o, "name"),
+          .image = get_string(o, "image"),
+          .pinned = get_string(o, "pinned"),
+          .digest = get_string(o, "digest"),
+          .runtime_id = get_string(o, "runtimeId"),
+          .log_cursor = get_string(o, "logCursor"),
+          .reason = get_string(o, "reason"),
+          .exit_code = static_cast<int>(get_int(o, "exitCode", -1)),
+          .essential = get_bool(o, "essential", true)};
 }
 
 void put_time(json::object& out, const char* name, Instant at, Times times) {
@@ -51,14 +73,15 @@ json::array describe_tags(const json::object& tags) {
 }
 
 json::object describe(const TaskContainer& container, const TaskRecord& task, const Place& place) {
-  json::object out = {{"containerArn", place.arn("ecs", "container/" + task.cluster + "/" + task.id + "/" + container.name)},
-                      {"taskArn", task.arn(place)},
-                      {"name", container.name},
-                      {"image", container.image},
-                      {"lastStatus", status_text(container.exit_code >= 0 ? Stage::stopped : task.stage)},
-                      {"networkBindings", json::array{}},
-                      {"networkInterfaces", json::array{}},
-                      {"healthStatus", task.container_health}};
+  json::object out = {
+      {"containerArn", place.arn("ecs", "container/" + task.cluster + "/" + task.id + "/" + container.name)},
+      {"taskArn", task.arn(place)},
+      {"name", container.name},
+      {"image", container.image},
+      {"lastStatus", status_text(container.exit_code >= 0 ? Stage::stopped : task.stage)},
+      {"networkBindings", json::array{}},
+      {"networkInterfaces", json::array{}},
+      {"healthStatus", task.container_health}};
   if (!task.address.empty()) out["networkInterfaces"] = json::array{json::object{{"privateIpv4Address", task.address}}};
   if (!container.digest.empty()) out["imageDigest"] = container.digest;
   if (!container.runtime_id.empty()) out["runtimeId"] = container.runtime_id;
@@ -71,11 +94,16 @@ json::object describe(const TaskContainer& container, const TaskRecord& task, co
 
 const char* status_text(Stage stage) {
   switch (stage) {
-    case Stage::pending: return "PENDING";
-    case Stage::running: return "RUNNING";
-    case Stage::deactivating: return "DEACTIVATING";
-    case Stage::stopping: return "STOPPING";
-    case Stage::stopped: return "STOPPED";
+    case Stage::pending:
+      return "PENDING";
+    case Stage::running:
+      return "RUNNING";
+    case Stage::deactivating:
+      return "DEACTIVATING";
+    case Stage::stopping:
+      return "STOPPING";
+    case Stage::stopped:
+      return "STOPPED";
   }
   return "";
 }
@@ -87,9 +115,20 @@ const char* rollout_text(Rollout rollout) {
 json::object to_json(const ServiceRecord& r) {
   json::array deployments;
   for (const Deployment& d : r.state.deployments) deployments.push_back(to_json(d));
-  return {{"cluster", r.cluster}, {"name", r.name}, {"status", r.status}, {"desired", r.state.desired}, {"minimum", r.state.minimum_healthy_percent},
-          {"maximum", r.state.maximum_percent}, {"breaker", r.state.breaker}, {"rollback", r.state.rollback}, {"grace", r.state.grace.count()},
-          {"deployments", deployments}, {"loadBalancers", r.load_balancers}, {"echo", r.echo}, {"tags", r.tags}, {"createdAt", r.created_at.ms()}};
+  return {{"cluster", r.cluster},
+          {"name", r.name},
+          {"status", r.status},
+          {"desired", r.state.desired},
+          {"minimum", r.state.minimum_healthy_percent},
+          {"maximum", r.state.maximum_percent},
+          {"breaker", r.state.breaker},
+          {"rollback", r.state.rollback},
+          {"grace", r.state.grace.count()},
+          {"deployments", deployments},
+          {"loadBalancers", r.load_balancers},
+          {"echo", r.echo},
+          {"tags", r.tags},
+          {"createdAt", r.created_at.ms()}};
 }
 
 ServiceRecord service_from(const json::object& o) {
@@ -103,7 +142,8 @@ ServiceRecord service_from(const json::object& o) {
   r.state.breaker = get_bool(o, "breaker");
   r.state.rollback = get_bool(o, "rollback");
   r.state.grace = Duration{get_int(o, "grace")};
-  for (const json::value& d : get_array(o, "deployments")) r.state.deployments.push_back(deployment_from(d.as_object()));
+  for (const json::value& d : get_array(o, "deployments"))
+    r.state.deployments.push_back(deployment_from(d.as_object()));
   r.load_balancers = get_array(o, "loadBalancers");
   r.echo = get_object(o, "echo");
   r.tags = get_object(o, "tags");
@@ -114,11 +154,29 @@ ServiceRecord service_from(const json::object& o) {
 json::object to_json(const TaskRecord& t) {
   json::array containers;
   for (const TaskContainer& c : t.containers) containers.push_back(to_json(c));
-  return {{"id", t.id}, {"cluster", t.cluster}, {"service", t.service}, {"deployment", t.deployment}, {"taskDefinition", t.task_definition},
-          {"startedBy", t.started_by}, {"stage", static_cast<int>(t.stage)}, {"address", t.address}, {"stopReason", t.stop_reason}, {"stopCode", t.stop_code},
-          {"stopWanted", t.stop_wanted}, {"counted", t.counted}, {"wasHealthy", t.was_healthy}, {"wasInTraffic", t.was_in_traffic},
-          {"containerHealth", t.container_health}, {"createdAt", t.created_at.ms()}, {"startedAt", t.started_at.ms()}, {"stoppingAt", t.stopping_at.ms()},
-          {"stoppedAt", t.stopped_at.ms()}, {"version", t.version}, {"overrides", t.overrides}, {"tags", t.tags}, {"containers", containers}};
+  return {{"id", t.id},
+          {"cluster", t.cluster},
+          {"service", t.service},
+          {"deployment", t.deployment},
+          {"taskDefinition", t.task_definition},
+          {"startedBy", t.started_by},
+          {"stage", static_cast<int>(t.stage)},
+          {"address", t.address},
+          {"stopReason", t.stop_reason},
+          {"stopCode", t.stop_code},
+          {"stopWanted", t.stop_wanted},
+          {"counted", t.counted},
+          {"wasHealthy", t.was_healthy},
+          {"wasInTraffic", t.was_in_traffic},
+          {"containerHealth", t.container_health},
+          {"createdAt", t.created_at.ms()},
+          {"startedAt", t.started_at.ms()},
+          {"stoppingAt", t.stopping_at.ms()},
+          {"stoppedAt", t.stopped_at.ms()},
+          {"version", t.version},
+          {"overrides", t.overrides},
+          {"tags", t.tags},
+          {"containers", containers}};
 }
 
 TaskRecord task_from(const json::object& o) {
@@ -188,8 +246,9 @@ json::object describe(const ServiceRecord& s, const std::vector<TaskRecord>& tas
   for (const Deployment& d : s.state.deployments) {
     const bool primary = deployments.empty();
     json::object out = s.echo;
-    for (const char* member : {"deploymentConfiguration", "schedulingStrategy", "enableECSManagedTags", "propagateTags", "enableExecuteCommand",
-                               "deploymentController", "availabilityZoneRebalancing", "healthCheckGracePeriodSeconds"})
+    for (const char* member : {"deploymentConfiguration", "schedulingStrategy", "enableECSManagedTags", "propagateTags",
+                               "enableExecuteCommand", "deploymentController", "availabilityZoneRebalancing",
+                               "healthCheckGracePeriodSeconds"})
       out.erase(member);
     out["id"] = d.id;
     out["status"] = primary ? "PRIMARY" : "ACTIVE";

@@ -25,13 +25,13 @@ struct ServiceRecord {
 
 struct TaskContainer {
   std::string name;
-  std::string image;    // As the task definition has it.
-  std::string pinned;   // As it was resolved: "localhost:4566/repo@sha256:…".
+  std::string image;   // As the task definition has it.
+  std::string pinned;  // As it was resolved: "localhost:4566/repo@sha256:…".
   std::string digest;
   std::string runtime_id;
   std::string log_cursor;
   std::string reason;
-  int exit_code = -1;   // -1: none yet.
+  int exit_code = -1;  // -1: none yet.
   bool essential = true;
 };
 
@@ -60,7 +60,9 @@ struct TaskRecord {
   json::object tags;
   std::vector<TaskContainer> containers;
   std::string arn(const Place& place) const { return place.arn("ecs", "task/" + cluster + "/" + id); }
-  std::string group(const std::string& family) const { return service.empty() ? "family:" + family : "service:" + service; }
+  std::string group(const std::string& family) const {
+    return service.empty() ? "family:" + family : "service:" + service;
+  }
 };
 
 json::object to_json(const ServiceRecord& record);
@@ -74,7 +76,7 @@ json::object describe(const TaskRecord& task, const Place& place, const json::ob
 // The service as DescribeServices shows it, without its events.
 json::object describe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, const Place& place);
 
-const char* status_text(Stage stage);    // "RUNNING", as lastStatus has it.
+const char* status_text(Stage stage);  // "RUNNING", as lastStatus has it.
 const char* rollout_text(Rollout rollout);
 
 }  // namespace slipway::ecs

@@ -23,7 +23,9 @@ void sooner(std::optional<Instant>& wake_at, Instant at) {
 // One call of advance(): the plan as it grows, and the tasks it still may touch.
 class Planner {
  public:
-  Planner(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now) : seen_(seen), now_(now) { plan_.next = state; }
+  Planner(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now) : seen_(seen), now_(now) {
+    plan_.next = state;
+  }
 
   Plan run() {
     if (plan_.next.deployments.empty()) return std::move(plan_);
@@ -44,14 +46,23 @@ class Planner {
     return task.stop_wanted || std::ranges::any_of(plan_.stop, same);
   }
   // Pending or running and meant to stay.
-  bool is_active(const TaskSeen& task) const { return (task.stage == Stage::pending || task.stage == Stage::running) && !is_stopping(task); }
-  static bool serves(const TaskSeen& task) { return task.stage == Stage::running && task.health == Health::healthy && task.in_traffic; }
-
-  int count_active() const { return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t); })); }
-  int count_active_primary() {
-    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && is_primary(t); }));
+  bool is_active(const TaskSeen& task) const {
+    return (task.stage == Stage::pending || task.stage == Stage::running) && !is_stopping(task);
   }
-  int count_serving() const { return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && serves(t); })); }
+  static bool serves(const TaskSeen& task) {
+    return task.stage == Stage::running && task.health == Health::healthy && task.in_traffic;
+  }
+
+  int count_active() const {
+    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t); }));
+  }
+  int count_active_primary() {
+    return static_cast<int>(
+        std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && is_primary(t); }));
+  }
+  int count_serving() const {
+    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && serves(t); }));
+  }
 
   Deployment* find(const std::string& id) {
     const auto found = std::ranges::find(plan_.next.deployments, id, &Deployment::id);
@@ -79,7 +90,8 @@ class Planner {
   }
 
   void note(Note::Kind kind, std::string deployment, std::vector<std::string> tasks = {}, std::string text = {}) {
-    plan_.notes.push_back({.kind = kind, .deployment = std::move(deployment), .tasks = std::move(tasks), .text = std::move(text)});
+    plan_.notes.push_back(
+        {.kind = kind, .deployment = std::move(deployment), .tasks = std::move(tasks), .text = std::move(text)});
   }
 
   void judge_primary() {
@@ -129,7 +141,8 @@ class Planner {
     int started = start_primary(room);
     // Old tasks that died while the new ones are not there yet are replaced by their own revision, up to the minimum.
     const auto& all = plan_.next.deployments;
-    const auto old = std::ranges::find_if(all, [&](const Deployment& d) { return &d != &all.front() && d.was_completed; });
+    const auto old =
+        std::ranges::find_if(all, [&](const Deployment& d) { return &d != &all.front() && d.was_completed; });
     if (old == all.end() || primary().rollout == Rollout::completed) return;
     const int missing = minimum_tasks(plan_.next) - count_active() - started;
     if (now_ < old->start_after) {
@@ -153,7 +166,8 @@ class Planner {
     return missing;
   }
 
-  // Old tasks go while enough serve without them; those that serve nobody go first.  Then what exceeds the desired count.
+  // Old tasks go while enough serve without them; those that serve nobody go first.  Then what exceeds the desired
+  // count.
   void stop_surplus() {
     std::vector<const TaskSeen*> candidates;
     const bool replacing = primary().rollout != Rollout::failed;
@@ -167,7 +181,8 @@ class Planner {
       if (is_active(task) && is_primary(task)) candidates.push_back(&task);
     }
     // Scale-in keeps the longest running.
-    std::ranges::stable_sort(candidates, [](const TaskSeen* a, const TaskSeen* b) { return a->created_at > b->created_at; });
+    std::ranges::stable_sort(candidates,
+                             [](const TaskSeen* a, const TaskSeen* b) { return a->created_at > b->created_at; });
     stop_while_enough_serve(candidates, static_cast<int>(candidates.size()) - plan_.next.desired, reason);
   }
 
@@ -178,7 +193,8 @@ class Planner {
   }
 
   void stop_while_enough_serve(std::vector<const TaskSeen*>& candidates, int count, const std::string& reason) {
-    std::ranges::stable_sort(candidates, [](const TaskSeen* a, const TaskSeen* b) { return !serves(*a) && serves(*b); });
+    std::ranges::stable_sort(candidates,
+                             [](const TaskSeen* a, const TaskSeen* b) { return !serves(*a) && serves(*b); });
     std::vector<std::string> stopped;
     for (const TaskSeen* task : candidates) {
       if (count <= 0) break;
@@ -226,9 +242,15 @@ class Planner {
 
 }  // namespace
 
-int minimum_tasks(const ServiceState& state) { return (state.desired * state.minimum_healthy_percent + 99) / 100; }
-int maximum_tasks(const ServiceState& state) { return state.desired * state.maximum_percent / 100; }
-int breaker_threshold(const ServiceState& state) { return std::clamp((state.desired + 1) / 2, 3, 200); }
+int minimum_tasks(const ServiceState& state) {
+  return (state.desired * state.minimum_healthy_percent + 99) / 100;
+}
+int maximum_tasks(const ServiceState& state) {
+  return state.desired * state.maximum_percent / 100;
+}
+int breaker_threshold(const ServiceState& state) {
+  return std::clamp((state.desired + 1) / 2, 3, 200);
+}
 
 void supersede(ServiceState& state, Deployment newest) {
   // Those that never completed and are not the newest any more serve no purpose but to be stopped.

@@ -1,5 +1,5 @@
-// The rollout of a service: which tasks to start and to stop next, and when a deployment is completed, failed or rolled back.
-// Pure: no clock, no I/O; `advance` gives the same plan for the same input.
+// The rollout of a service: which tasks to start and to stop next, and when a deployment is completed, failed or rolled
+// back. Pure: no clock, no I/O; `advance` gives the same plan for the same input.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 #pragma once
 #include <map>
@@ -18,13 +18,13 @@ struct Deployment {
   std::string id;               // "ecs-svc/1234567890123456789"
   std::string task_definition;  // ARN
   Rollout rollout = Rollout::in_progress;
-  std::string reason;           // "ECS deployment ecs-svc/… in progress."
-  int failed_tasks = 0;         // Failures in a row; a task that becomes healthy sets it back.
-  bool was_completed = false;   // It has been completed once: a target of rollbacks.
-  bool steady = false;          // Its steady state has been announced.
+  std::string reason;          // "ECS deployment ecs-svc/… in progress."
+  int failed_tasks = 0;        // Failures in a row; a task that becomes healthy sets it back.
+  bool was_completed = false;  // It has been completed once: a target of rollbacks.
+  bool steady = false;         // Its steady state has been announced.
   Instant created_at{};
   Instant updated_at{};
-  Instant start_after{};        // No task is started before: repeated failures slow down.
+  Instant start_after{};  // No task is started before: repeated failures slow down.
   // Container name -> image pinned by digest, as the first task resolved it.  Every task of the deployment uses these.
   std::map<std::string, std::string> images;
 };
@@ -48,10 +48,10 @@ struct TaskSeen {
   std::string deployment;
   Stage stage = Stage::pending;
   Health health = Health::starting;
-  bool in_traffic = false;     // The load balancer sends it requests; without one: healthy.
-  bool was_healthy = false;    // It has been healthy once.
-  bool stop_wanted = false;    // We stop it: its end is no failure.
-  bool counted = false;        // Its failure has been counted.
+  bool in_traffic = false;   // The load balancer sends it requests; without one: healthy.
+  bool was_healthy = false;  // It has been healthy once.
+  bool stop_wanted = false;  // We stop it: its end is no failure.
+  bool counted = false;      // Its failure has been counted.
   Instant started_at{};
   Instant created_at{};
 };
@@ -72,11 +72,11 @@ struct StopTask {
 
 struct Plan {
   ServiceState next;
-  std::vector<std::string> start;    // One task for each entry: the deployment that it belongs to.
-  std::vector<StopTask> stop;        // Out of traffic first, then drained, then signalled: the task's own life sees to that.
+  std::vector<std::string> start;  // One task for each entry: the deployment that it belongs to.
+  std::vector<StopTask> stop;  // Out of traffic first, then drained, then signalled: the task's own life sees to that.
   std::vector<std::string> counted;  // Tasks whose failure this plan has counted.
   std::vector<Note> notes;
-  std::optional<Instant> wake_at;    // Look again then, even if nothing happens.
+  std::optional<Instant> wake_at;  // Look again then, even if nothing happens.
 };
 
 // The next steps.  `seen` holds every task of the service that is not long gone; a stopped one must be shown until its

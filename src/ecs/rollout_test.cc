@@ -16,14 +16,27 @@ Deployment deployment(std::string id, Rollout rollout) {
 }
 
 TaskSeen serving(std::string id, std::string of) {
-  return {.id = std::move(id), .deployment = std::move(of), .stage = Stage::running, .health = Health::healthy, .in_traffic = true, .was_healthy = true};
+  return {.id = std::move(id),
+          .deployment = std::move(of),
+          .stage = Stage::running,
+          .health = Health::healthy,
+          .in_traffic = true,
+          .was_healthy = true};
 }
-TaskSeen starting(std::string id, std::string of) { return {.id = std::move(id), .deployment = std::move(of), .stage = Stage::running}; }
-TaskSeen dead(std::string id, std::string of) { return {.id = std::move(id), .deployment = std::move(of), .stage = Stage::stopped}; }
+TaskSeen starting(std::string id, std::string of) {
+  return {.id = std::move(id), .deployment = std::move(of), .stage = Stage::running};
+}
+TaskSeen dead(std::string id, std::string of) {
+  return {.id = std::move(id), .deployment = std::move(of), .stage = Stage::stopped};
+}
 
 // v2 is being rolled out over v1, which runs on `desired` tasks.
 ServiceState rolling(int desired, int minimum = 100, int maximum = 200) {
-  return {.desired = desired, .minimum_healthy_percent = minimum, .maximum_percent = maximum, .breaker = true, .rollback = true,
+  return {.desired = desired,
+          .minimum_healthy_percent = minimum,
+          .maximum_percent = maximum,
+          .breaker = true,
+          .rollback = true,
           .deployments = {deployment("v2", Rollout::in_progress), deployment("v1", Rollout::completed)}};
 }
 
@@ -48,8 +61,12 @@ TEST(Rollout, StartsAllNewTasksWhenTwiceAsManyMayExist) {
 }
 
 TEST(Rollout, KeepsOldTasksUntilNewOnesServe) {
-  EXPECT_EQ(text(advance(rolling(2), {serving("a", "v1"), serving("b", "v1"), starting("c", "v2"), starting("d", "v2")}, kNow)), "start | stop |");
-  EXPECT_EQ(text(advance(rolling(2), {serving("a", "v1"), serving("b", "v1"), serving("c", "v2"), starting("d", "v2")}, kNow)), "start | stop a |");
+  EXPECT_EQ(text(advance(rolling(2), {serving("a", "v1"), serving("b", "v1"), starting("c", "v2"), starting("d", "v2")},
+                         kNow)),
+            "start | stop |");
+  EXPECT_EQ(text(advance(rolling(2), {serving("a", "v1"), serving("b", "v1"), serving("c", "v2"), starting("d", "v2")},
+                         kNow)),
+            "start | stop a |");
 }
 
 TEST(Rollout, ANewTaskThatIsHealthyButOutOfTrafficReplacesNobody) {
@@ -71,7 +88,8 @@ TEST(Rollout, CompletesOnlyWhenNoOldTaskIsLeft) {
 TEST(Rollout, RoundsTheMinimumUpAndTheMaximumDown) {
   EXPECT_EQ(minimum_tasks(rolling(3, 50)), 2);
   EXPECT_EQ(maximum_tasks(rolling(3, 50, 150)), 4);
-  EXPECT_EQ(text(advance(rolling(3, 50, 150), {serving("a", "v1"), serving("b", "v1"), serving("c", "v1")}, kNow)), "start v2 | stop a |");
+  EXPECT_EQ(text(advance(rolling(3, 50, 150), {serving("a", "v1"), serving("b", "v1"), serving("c", "v1")}, kNow)),
+            "start v2 | stop a |");
 }
 
 TEST(Rollout, AllowedToServeFewerItStopsFirstWhenNothingMoreMayExist) {
@@ -81,7 +99,8 @@ TEST(Rollout, AllowedToServeFewerItStopsFirstWhenNothingMoreMayExist) {
 TEST(Rollout, TheBreakerTripsAtTheThirdFailureAndGoesBack) {
   ServiceState state = rolling(2);
   state.deployments[0].failed_tasks = 2;
-  const Plan plan = advance(state, {serving("a", "v1"), serving("b", "v1"), dead("c", "v2"), starting("d", "v2")}, kNow);
+  const Plan plan =
+      advance(state, {serving("a", "v1"), serving("b", "v1"), dead("c", "v2"), starting("d", "v2")}, kNow);
   EXPECT_EQ(text(plan), "start | stop d | failed rolling-back-to-v1");
   EXPECT_EQ(plan.next.deployments[0].id, "v1");
   EXPECT_EQ(plan.next.deployments[1].rollout, Rollout::failed);
@@ -99,7 +118,8 @@ TEST(Rollout, AfterTheRollbackTheOldDeploymentIsCompletedAgain) {
 }
 
 TEST(Rollout, WithNothingToGoBackToItStaysFailedAndLaunchesNoMore) {
-  ServiceState state{.desired = 1, .breaker = true, .rollback = true, .deployments = {deployment("v1", Rollout::in_progress)}};
+  ServiceState state{
+      .desired = 1, .breaker = true, .rollback = true, .deployments = {deployment("v1", Rollout::in_progress)}};
   state.deployments[0].failed_tasks = 2;
   const Plan plan = advance(state, {dead("a", "v1")}, kNow);
   EXPECT_EQ(text(plan), "start | stop | failed");
@@ -150,7 +170,9 @@ TEST(Rollout, RestartsSlowDownAfterManyFailures) {
 TEST(Rollout, ANewerDeploymentSupersedesOneUnderWay) {
   ServiceState state = rolling(2);
   supersede(state, deployment("v3", Rollout::in_progress));
-  EXPECT_EQ(text(advance(state, {serving("a", "v1"), serving("b", "v1"), starting("c", "v2"), starting("d", "v2")}, kNow)), "start | stop c d |");
+  EXPECT_EQ(
+      text(advance(state, {serving("a", "v1"), serving("b", "v1"), starting("c", "v2"), starting("d", "v2")}, kNow)),
+      "start | stop c d |");
 }
 
 TEST(Rollout, ScaleInStopsTheYoungestAndKeepsTheMinimum) {

@@ -1,5 +1,5 @@
-// The tables of ecs: clusters, task definitions, services, tasks, service events.  Records are JSON documents beside the
-// columns that are searched.  Every function runs on the connection that it is given and throws on a broken disk.
+// The tables of ecs: clusters, task definitions, services, tasks, service events.  Records are JSON documents beside
+// the columns that are searched.  Every function runs on the connection that it is given and throws on a broken disk.
 #pragma once
 #include <optional>
 #include <string>
@@ -31,12 +31,15 @@ std::vector<json::object> list_definitions(database::Connection& db);  // Oldest
 void put_service(database::Transaction& tx, const ServiceRecord& service);
 std::optional<ServiceRecord> get_service(database::Connection& db, const std::string& cluster, const std::string& name);
 std::vector<ServiceRecord> list_services(database::Connection& db, const std::string& cluster);  // Empty cluster: all.
-void add_service_event(database::Transaction& tx, const ServiceRecord& service, const std::string& id, Instant at, const std::string& message);
-json::array service_events(database::Connection& db, const std::string& cluster, const std::string& name);  // Newest first, 100 at most.
+void add_service_event(database::Transaction& tx, const ServiceRecord& service, const std::string& id, Instant at,
+                       const std::string& message);
+json::array service_events(database::Connection& db, const std::string& cluster,
+                           const std::string& name);  // Newest first, 100 at most.
 
 void put_task(database::Transaction& tx, const TaskRecord& task);
 std::optional<TaskRecord> get_task(database::Connection& db, const std::string& id);
-std::vector<TaskRecord> list_tasks(database::Connection& db, const std::string& cluster, const std::string& service);  // Empty: all.
+std::vector<TaskRecord> list_tasks(database::Connection& db, const std::string& cluster,
+                                   const std::string& service);      // Empty: all.
 std::vector<TaskRecord> unfinished_tasks(database::Connection& db);  // Not STOPPED yet.
 // Forgets tasks that stopped before `before`, counted ones only; DescribeTasks shows stopped tasks for about an hour.
 void prune_tasks(database::Transaction& tx, Instant before);

@@ -17,44 +17,65 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kIdle = 1h;                // A service without news is looked at this often.
-constexpr Duration kEngineRetry = 500ms;      // An engine that does not answer is asked again.
-constexpr Duration kCursorEvery = 1s;         // The log cursor is saved at most this often.
-constexpr Duration kStoppedKept = 1h;         // DescribeTasks shows stopped tasks this long.
+constexpr Duration kIdle = 1h;            // A service without news is looked at this often.
+constexpr Duration kEngineRetry = 500ms;  // An engine that does not answer is asked again.
+constexpr Duration kCursorEvery = 1s;     // The log cursor is saved at most this often.
+constexpr Duration kStoppedKept = 1h;     // DescribeTasks shows stopped tasks this long.
 constexpr Duration kPruneEvery = 5min;
 
-bool passing(const Error& error) { return error.fault == Fault::unavailable || error.fault == Fault::timed_out; }
+bool passing(const Error& error) {
+  return error.fault == Fault::unavailable || error.fault == Fault::timed_out;
+}
 
 json::object task_detail(const TaskRecord& task) {
   json::object detail = {{"task", task.id}, {"deployment", task.deployment}};
   if (!task.containers.empty()) {
-    detail["image"] = task.containers.front().pinned.empty() ? task.containers.front().image : task.containers.front().pinned;
+    detail["image"] =
+        task.containers.front().pinned.empty() ? task.containers.front().image : task.containers.front().pinned;
     detail["digest"] = task.containers.front().digest;
   }
   return detail;
 }
 
-std::string task_subject(const TaskRecord& task) { return task.cluster + "/" + (task.service.empty() ? task.id : task.service); }
+std::string task_subject(const TaskRecord& task) {
+  return task.cluster + "/" + (task.service.empty() ? task.id : task.service);
+}
 
-void journal_task(database::Transaction& tx, Instant now, std::string_view what, const TaskRecord& task, std::string text) {
+void journal_task(database::Transaction& tx, Instant now, std::string_view what, const TaskRecord& task,
+                  std::string text) {
   json::object detail = task_detail(task);
   if (!task.stop_reason.empty()) detail["reason"] = task.stop_reason;
   for (const TaskContainer& container : task.containers) {
     if (container.exit_code >= 0) detail["exitCode"] = container.exit_code;
   }
-  database::append_journal(tx, now, fmt::format("ecs.task.{}", what), task_subject(task), std::move(text), std::move(detail));
+  database::append_journal(tx, now, fmt::format("ecs.task.{}", what), task_subject(task), std::move(text),
+                           std::move(detail));
 }
 
-std::string short_id(const TaskRecord& task) { return task.id.substr(0, 8); }
+std::string short_id(const TaskRecord& task) {
+  return task.id.substr(0, 8);
+}
 
 }  // namespace
 
-std::string container_name(const TaskRecord& task, const std::string& container) { return "slipway-" + task.id + "-" + container; }
+std::string container_name(const TaskRecord& task, const std::string& container) {
+  return "slipway-" + task.id + "-" + container;
+}
 
-Scheduler::Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
-                     host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs, EventSink& events, Options options)
-    : db_(db), clock_(clock), random_(random), place_(std::move(place)), containers_(containers), images_(images), targets_(targets), logs_(logs),
-      events_(events), options_(std::move(options)), group_(std::move(executor)) {}
+Scheduler::Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
+                     Place place, host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs,
+                     EventSink& events, Options options)
+    : db_(db),
+      clock_(clock),
+      random_(random),
+      place_(std::move(place)),
+      containers_(containers),
+      images_(images),
+      targets_(targets),
+      logs_(logs),
+      events_(events),
+      options_(std::move(options)),
+      group_(std::move(executor)) {}
 
 void Scheduler::start() {
   targets_.on_change([this] {
@@ -67,7 +88,9 @@ void Scheduler::start() {
   group_.spawn("prune tasks", prune());
 }
 
-task<void> Scheduler::stop() { return group_.stop(); }
+task<void> Scheduler::stop() {
+  return group_.stop();
+}
 
 void Scheduler::wake_service(const std::string& cluster, const std::string& name) {
   auto& bell = service_bells_[cluster + "/" + name];
@@ -104,7 +127,8 @@ task<void> Scheduler::run_service(std::string cluster, std::string name) {
   service_bells_.erase(key);
 }
 
-std::map<std::string, Scheduler::Observed> Scheduler::observe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, Instant now,
+std::map<std::string, Scheduler::Observed> Scheduler::observe(const ServiceRecord& service,
+                                                              const std::vector<TaskRecord>& tasks, Instant now,
                                                               std::optional<Instant>& wake_at) {
   std::map<std::string, Observed> seen;
   for (const TaskRecord& task : tasks) {
@@ -123,12 +147,14 @@ std::map<std::string, Scheduler::Observed> Scheduler::observe(const ServiceRecor
   }
   for (const json::value& balancer : service.load_balancers) {
     std::map<std::string, TargetStatus> by_id;
-    for (TargetStatus& target : targets_.targets(get_string(balancer.as_object(), "targetGroupArn"))) by_id[target.id] = target;
+    for (TargetStatus& target : targets_.targets(get_string(balancer.as_object(), "targetGroupArn")))
+      by_id[target.id] = target;
     for (auto& [id, one] : seen) {
       const auto target = by_id.find(id);
       const bool known = target != by_id.end();
       if (known && target->second.state == TargetStatus::State::unhealthy) one.health = Health::unhealthy;
-      if (one.health == Health::healthy && (!known || target->second.state != TargetStatus::State::healthy)) one.health = Health::starting;
+      if (one.health == Health::healthy && (!known || target->second.state != TargetStatus::State::healthy))
+        one.health = Health::starting;
       one.in_traffic = known && target->second.in_traffic;
       if (known) one.description = target->second.description;
     }
@@ -157,14 +183,23 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
     for (TaskRecord& task : tasks) {
       const auto at = observed.find(task.id);
       const Observed one = at == observed.end() ? Observed{} : at->second;
-      seen.push_back({.id = task.id, .deployment = task.deployment, .stage = task.stage, .health = one.health, .in_traffic = one.in_traffic,
-                      .was_healthy = task.was_healthy, .stop_wanted = task.stop_wanted, .counted = task.counted, .started_at = task.started_at,
+      seen.push_back({.id = task.id,
+                      .deployment = task.deployment,
+                      .stage = task.stage,
+                      .health = one.health,
+                      .in_traffic = one.in_traffic,
+                      .was_healthy = task.was_healthy,
+                      .stop_wanted = task.stop_wanted,
+                      .counted = task.counted,
+                      .started_at = task.started_at,
                       .created_at = task.created_at});
       if (task.stage != Stage::running) continue;
       const bool newly_healthy = one.health == Health::healthy && !task.was_healthy;
       const bool newly_in_traffic = one.in_traffic && !task.was_in_traffic;
       if (newly_healthy) journal_task(tx, now, "healthy", task, fmt::format("task {} is healthy", short_id(task)));
-      if (newly_in_traffic) journal_task(tx, now, "in_traffic", task, fmt::format("task {} takes traffic at {}", short_id(task), task.address));
+      if (newly_in_traffic)
+        journal_task(tx, now, "in_traffic", task,
+                     fmt::format("task {} takes traffic at {}", short_id(task), task.address));
       if (newly_healthy || newly_in_traffic) {
         task.was_healthy |= newly_healthy;
         task.was_in_traffic |= newly_in_traffic;
@@ -189,7 +224,9 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
       task->stop_code = "ServiceSchedulerInitiated";
       const auto at = observed.find(stop.id);
       const bool unhealthy = stop.reason.starts_with("Task failed");
-      task->stop_reason = unhealthy && at != observed.end() && !at->second.description.empty() ? stop.reason + ": " + at->second.description : stop.reason;
+      task->stop_reason = unhealthy && at != observed.end() && !at->second.description.empty()
+                              ? stop.reason + ": " + at->second.description
+                              : stop.reason;
       task->stopping_at = now;
       put_task(tx, *task);
       decision.wake_tasks.push_back(stop.id);
@@ -201,7 +238,8 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
     }
     if (!started.empty()) tell_started(teller, *service, started);
     for (const Note& note : plan.notes) tell(teller, *service, note);
-    const bool drained = std::ranges::all_of(tasks, [](const TaskRecord& task) { return task.stage == Stage::stopped; });
+    const bool drained =
+        std::ranges::all_of(tasks, [](const TaskRecord& task) { return task.stage == Stage::stopped; });
     if (service->status == "DRAINING" && drained && started.empty()) service->status = "INACTIVE";
     put_service(tx, *service);
     if (plan.wake_at && (!decision.wake_at || *plan.wake_at < *decision.wake_at)) decision.wake_at = plan.wake_at;
@@ -213,7 +251,8 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
 
 // ---- tasks ----
 
-task<std::optional<TaskRecord>> Scheduler::change(std::string id, std::function<void(database::Transaction&, TaskRecord&)> edit) {
+task<std::optional<TaskRecord>> Scheduler::change(std::string id,
+                                                  std::function<void(database::Transaction&, TaskRecord&)> edit) {
   auto work = [id, edit](database::Transaction& tx) {
     auto task = get_task(tx, id);
     if (task) {
@@ -231,8 +270,14 @@ void Scheduler::publish_task(database::Transaction& tx, const TaskRecord& task, 
   detail["updatedAt"] = iso_millis(now);
   detail.erase("tags");
   detail.erase("healthStatus");
-  events_.publish(tx, Event{.id = {}, .source = "aws.ecs", .detail_type = "ECS Task State Change", .account = place_.account, .region = place_.region,
-                            .time = now, .resources = {task.arn(place_)}, .detail = detail});
+  events_.publish(tx, Event{.id = {},
+                            .source = "aws.ecs",
+                            .detail_type = "ECS Task State Change",
+                            .account = place_.account,
+                            .region = place_.region,
+                            .time = now,
+                            .resources = {task.arn(place_)},
+                            .detail = detail});
 }
 
 bool Scheduler::stop_wanted(const std::string& id) {
@@ -265,7 +310,7 @@ task<void> Scheduler::run_task(std::string id) {
   if (running && !running->service.empty()) wake_service(running->cluster, running->service);
 }
 
-task<Result<void>> Scheduler::resolve_images(TaskRecord& task, const json::object& definition) {
+task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
   std::map<std::string, std::string> known;
   std::optional<host::RegistryLogin> login;
   const auto service = get_service(db_.read(), task.cluster, task.service);
@@ -276,11 +321,15 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task, const json::objec
   for (TaskContainer& container : task.containers) {
     const std::string wanted = known.contains(container.name) ? known.at(container.name) : container.image;
     auto resolved = co_await images_.resolve(wanted);
-    if (!resolved) co_return fail(resolved.error().fault, "CannotPullContainerError", "CannotPullContainerError: " + resolved.error().message);
+    if (!resolved)
+      co_return fail(resolved.error().fault, "CannotPullContainerError",
+                     "CannotPullContainerError: " + resolved.error().message);
     for (;;) {
       auto present = co_await containers_.ensure_image(resolved->reference, resolved->login);
       if (present) break;
-      if (!passing(present.error())) co_return fail(Fault::invalid, "CannotPullContainerError", "CannotPullContainerError: " + present.error().message);
+      if (!passing(present.error()))
+        co_return fail(Fault::invalid, "CannotPullContainerError",
+                       "CannotPullContainerError: " + present.error().message);
       if (stop_wanted(task.id)) co_return fail(present);
       co_await pause(kEngineRetry);
     }
@@ -318,7 +367,9 @@ task<Result<void>> Scheduler::start_containers(TaskRecord& task, const json::obj
         if (task.address.empty()) task.address = started->address;
         break;
       }
-      if (!passing(started.error())) co_return fail(Fault::invalid, "CannotStartContainerError", "CannotStartContainerError: " + started.error().message);
+      if (!passing(started.error()))
+        co_return fail(Fault::invalid, "CannotStartContainerError",
+                       "CannotStartContainerError: " + started.error().message);
       if (stop_wanted(task.id)) co_return fail(started);
       co_await pause(kEngineRetry);
     }
@@ -329,8 +380,9 @@ task<Result<void>> Scheduler::start_containers(TaskRecord& task, const json::obj
 task<Result<void>> Scheduler::launch(std::string id) {
   auto task = get_task(db_.read(), id);
   const auto definition = get_definition(db_.read(), task->task_definition);
-  if (!definition) co_return fail(Fault::not_found, "ClientException", "the task definition " + task->task_definition + " is gone");
-  auto resolved = co_await resolve_images(*task, *definition);
+  if (!definition)
+    co_return fail(Fault::not_found, "ClientException", "the task definition " + task->task_definition + " is gone");
+  auto resolved = co_await resolve_images(*task);
   if (!resolved) co_return resolved;
   if (stop_wanted(id)) co_return fail(Fault::conflict, "Stopped", "stopped before it started");
   const auto images = task->containers;
@@ -346,7 +398,8 @@ task<Result<void>> Scheduler::launch(std::string id) {
     record.address = launched.address;
     record.started_at = now;
     ++record.version;
-    journal_task(tx, now, "started", record, fmt::format("task {} started {}", short_id(record), record.containers.front().pinned.substr(0, 90)));
+    journal_task(tx, now, "started", record,
+                 fmt::format("task {} started {}", short_id(record), record.containers.front().pinned.substr(0, 90)));
     publish_task(tx, record, now);
   };
   co_await change(id, run);
@@ -372,7 +425,8 @@ task<void> Scheduler::watch_until_stop(std::string id) {
   for (const TaskContainer& container : task->containers) {
     group_.spawn("exit of " + container.name, watch_exit(id, container.name));
     group_.spawn("logs of " + container.name, follow_logs(id, container.name));
-    const json::object check = get_object(container_definition(definition, task->overrides, container.name), "healthCheck");
+    const json::object check =
+        get_object(container_definition(definition, task->overrides, container.name), "healthCheck");
     if (!check.empty()) group_.spawn("health of " + container.name, check_health(id, container.name, check));
   }
   while (!stop_wanted(id) && !exited_.contains(id)) co_await task_bells_.at(id)->wait(kIdle);
@@ -388,7 +442,9 @@ task<void> Scheduler::watch_exit(std::string id, std::string container) {
     }
     const bool vanished = !ended;
     const int code = vanished ? 137 : ended->exit_code;
-    const std::string why = vanished ? "the container is gone" : ended->out_of_memory ? "OutOfMemoryError: Container killed due to memory usage" : ended->error;
+    const std::string why = vanished               ? "the container is gone"
+                            : ended->out_of_memory ? "OutOfMemoryError: Container killed due to memory usage"
+                                                   : ended->error;
     bool essential = true;
     auto note_exit = [container, code, why, &essential](database::Transaction&, TaskRecord& record) {
       for (TaskContainer& one : record.containers) {
@@ -491,7 +547,9 @@ task<void> Scheduler::take_down(std::string id) {
         record.stop_code = "EssentialContainerExited";
         record.stop_reason = "Essential container in task exited";
       }
-      journal_task(tx, now, "draining", record, died ? fmt::format("task {} ended by itself; out of traffic", short_id(record)) : fmt::format("task {} is drained", short_id(record)));
+      journal_task(tx, now, "draining", record,
+                   died ? fmt::format("task {} ended by itself; out of traffic", short_id(record))
+                        : fmt::format("task {} is drained", short_id(record)));
       publish_task(tx, record, now);
     };
     co_await change(id, deactivate);
@@ -545,7 +603,8 @@ task<void> Scheduler::end_containers(std::string id) {
     if (there->state == host::Container::State::running) {
       (void)co_await containers_.signal(name, there->stop_signal.empty() ? "SIGTERM" : there->stop_signal);
       auto ending = containers_.wait_for_exit(name);
-      auto ended = co_await with_deadline(stop_timeout(container_definition(definition, task->overrides, container.name)), std::move(ending));
+      auto ended = co_await with_deadline(
+          stop_timeout(container_definition(definition, task->overrides, container.name)), std::move(ending));
       if (!ended || !*ended) {
         (void)co_await containers_.signal(name, "SIGKILL");
         (void)co_await containers_.wait_for_exit(name);

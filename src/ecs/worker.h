@@ -1,5 +1,5 @@
-// The scheduler of ecs: one coroutine a service that decides (observe, decide, record, act), one a task that leads it through
-// its life.  Everything it needs to go on after `kill -9` stands in the tables and in the containers' labels.
+// The scheduler of ecs: one coroutine a service that decides (observe, decide, record, act), one a task that leads it
+// through its life.  Everything it needs to go on after `kill -9` stands in the tables and in the containers' labels.
 #pragma once
 #include <map>
 #include <memory>
@@ -26,8 +26,9 @@ constexpr const char* kTaskLabel = "slipway.task";
 
 class Scheduler {
  public:
-  Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
-            host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs, EventSink& events, Options options);
+  Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
+            Place place, host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs,
+            EventSink& events, Options options);
 
   // Takes up every service and task where the tables say it stands, and removes containers of ours that no task owns.
   void start();
@@ -58,12 +59,12 @@ class Scheduler {
 
   task<void> run_service(std::string cluster, std::string name);
   task<Decision> decide(std::string cluster, std::string name);
-  std::map<std::string, Observed> observe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, Instant now,
-                                          std::optional<Instant>& wake_at);
+  std::map<std::string, Observed> observe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks,
+                                          Instant now, std::optional<Instant>& wake_at);
 
   task<void> run_task(std::string id);
   task<Result<void>> launch(std::string id);
-  task<Result<void>> resolve_images(TaskRecord& task, const json::object& definition);
+  task<Result<void>> resolve_images(TaskRecord& task);
   task<Result<void>> start_containers(TaskRecord& task, const json::object& definition);
   task<void> register_targets(std::string id);
   task<void> watch_until_stop(std::string id);

@@ -15,7 +15,9 @@ using wire::Call;
 constexpr long long kAwsIntervalMin = 5;  // Seconds; AWS takes no shorter one.
 constexpr const char* kDelayAttribute = "deregistration_delay.timeout_seconds";
 
-std::unexpected<Error> not_found(const char* code, const char* what) { return fail(Fault::not_found, code, fmt::format("One or more {} not found", what)); }
+std::unexpected<Error> not_found(const char* code, const char* what) {
+  return fail(Fault::not_found, code, fmt::format("One or more {} not found", what));
+}
 
 Answer answer_list(const char* member, json::array list) {
   Answer answer;
@@ -25,12 +27,20 @@ Answer answer_list(const char* member, json::array list) {
 
 // Attributes that groups and balancers start with; what is not here is not acted on.
 json::object group_attributes() {
-  return {{kDelayAttribute, "300"}, {"stickiness.enabled", "false"}, {"stickiness.type", "lb_cookie"}, {"load_balancing.algorithm.type", "round_robin"},
-          {"slow_start.duration_seconds", "0"}, {"load_balancing.cross_zone.enabled", "use_load_balancer_configuration"},
-          {"target_group_health.dns_failover.minimum_healthy_targets.count", "1"}, {"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"},
+  return {{kDelayAttribute, "300"},
+          {"stickiness.enabled", "false"},
+          {"stickiness.type", "lb_cookie"},
+          {"load_balancing.algorithm.type", "round_robin"},
+          {"slow_start.duration_seconds", "0"},
+          {"load_balancing.cross_zone.enabled", "use_load_balancer_configuration"},
+          {"target_group_health.dns_failover.minimum_healthy_targets.count", "1"},
+          {"target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"},
           {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"},
-          {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"}, {"load_balancing.algorithm.anomaly_mitigation", "off"},
-          {"stickiness.lb_cookie.duration_seconds", "86400"}, {"stickiness.app_cookie.cookie_name", ""}, {"stickiness.app_cookie.duration_seconds", "86400"}};
+          {"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"},
+          {"load_balancing.algorithm.anomaly_mitigation", "off"},
+          {"stickiness.lb_cookie.duration_seconds", "86400"},
+          {"stickiness.app_cookie.cookie_name", ""},
+          {"stickiness.app_cookie.duration_seconds", "86400"}};
 }
 
 json::array attribute_list(const json::object& attributes) {
@@ -55,10 +65,20 @@ class Api {
         if (known.name == name) return known;  // Creating it again with the same settings changes nothing.
       }
       const std::string arn = place.arn("elasticloadbalancing", fmt::format("loadbalancer/app/{}/{}", name, hash));
-      const Document made{.arn = arn, .name = name,
-                          .body = {{"LoadBalancerArn", arn}, {"LoadBalancerName", name}, {"DNSName", "localhost"}, {"CanonicalHostedZoneId", "Z000000000000"},
-                                   {"CreatedTime", iso_millis(now)}, {"Scheme", "internet-facing"}, {"VpcId", "vpc-slipway"}, {"State", json::object{{"Code", "active"}}},
-                                   {"Type", "application"}, {"AvailabilityZones", json::array{}}, {"SecurityGroups", json::array{}}, {"IpAddressType", "ipv4"}}};
+      const Document made{.arn = arn,
+                          .name = name,
+                          .body = {{"LoadBalancerArn", arn},
+                                   {"LoadBalancerName", name},
+                                   {"DNSName", "localhost"},
+                                   {"CanonicalHostedZoneId", "Z000000000000"},
+                                   {"CreatedTime", iso_millis(now)},
+                                   {"Scheme", "internet-facing"},
+                                   {"VpcId", "vpc-slipway"},
+                                   {"State", json::object{{"Code", "active"}}},
+                                   {"Type", "application"},
+                                   {"AvailabilityZones", json::array{}},
+                                   {"SecurityGroups", json::array{}},
+                                   {"IpAddressType", "ipv4"}}};
       put(tx, "balancer", made);
       return made;
     };
@@ -66,14 +86,18 @@ class Api {
     co_return answer_list("LoadBalancers", {made.body});
   }
 
-  task<Result<Answer>> describe_balancers(Call call) { co_return describe(call, "balancer", "LoadBalancerArns", "LoadBalancers", "LoadBalancerNotFound", "load balancers"); }
+  task<Result<Answer>> describe_balancers(Call call) {
+    co_return describe(call, "balancer", "LoadBalancerArns", "LoadBalancers", "LoadBalancerNotFound", "load balancers");
+  }
   task<Result<Answer>> describe_groups(Call call) {
     const std::string of = get_string(call.input, "LoadBalancerArn");
-    if (of.empty()) co_return describe(call, "group", "TargetGroupArns", "TargetGroups", "TargetGroupNotFound", "target groups");
+    if (of.empty())
+      co_return describe(call, "group", "TargetGroupArns", "TargetGroups", "TargetGroupNotFound", "target groups");
     json::array found;
     for (const Document& listener : list(balancer_.db().read(), "listener")) {
       if (get_string(listener.body, "LoadBalancerArn") != of) continue;
-      if (const auto group = get(balancer_.db().read(), "group", get_string(listener.body, "TargetGroupArn"))) found.push_back(shown_group(*group));
+      if (const auto group = get(balancer_.db().read(), "group", get_string(listener.body, "TargetGroupArn")))
+        found.push_back(shown_group(*group));
     }
     co_return answer_list("TargetGroups", found);
   }
@@ -102,13 +126,29 @@ class Api {
     const Place place = call.place;
     auto create = [name, hash, input, place](database::Transaction& tx) -> Result<Document> {
       for (const Document& known : list(tx, "group")) {
-        if (known.name == name) return fail(Fault::conflict, "DuplicateTargetGroupName", fmt::format("A target group with the same name '{}' exists, but with different settings", name));
+        if (known.name == name)
+          return fail(Fault::conflict, "DuplicateTargetGroupName",
+                      fmt::format("A target group with the same name '{}' exists, but with different settings", name));
       }
       const std::string arn = place.arn("elasticloadbalancing", fmt::format("targetgroup/{}/{}", name, hash));
-      json::object body = {{"TargetGroupArn", arn}, {"TargetGroupName", name}, {"Protocol", "HTTP"}, {"ProtocolVersion", "HTTP1"}, {"Port", 80}, {"VpcId", "vpc-slipway"},
-                           {"HealthCheckProtocol", "HTTP"}, {"HealthCheckPort", "traffic-port"}, {"HealthCheckEnabled", true}, {"HealthCheckIntervalSeconds", 30},
-                           {"HealthCheckTimeoutSeconds", 5}, {"HealthyThresholdCount", 5}, {"UnhealthyThresholdCount", 2}, {"HealthCheckPath", "/"},
-                           {"Matcher", json::object{{"HttpCode", "200"}}}, {"TargetType", "ip"}, {"IpAddressType", "ipv4"}, {"Attributes", group_attributes()}};
+      json::object body = {{"TargetGroupArn", arn},
+                           {"TargetGroupName", name},
+                           {"Protocol", "HTTP"},
+                           {"ProtocolVersion", "HTTP1"},
+                           {"Port", 80},
+                           {"VpcId", "vpc-slipway"},
+                           {"HealthCheckProtocol", "HTTP"},
+                           {"HealthCheckPort", "traffic-port"},
+                           {"HealthCheckEnabled", true},
+                           {"HealthCheckIntervalSeconds", 30},
+                           {"HealthCheckTimeoutSeconds", 5},
+                           {"HealthyThresholdCount", 5},
+                           {"UnhealthyThresholdCount", 2},
+                           {"HealthCheckPath", "/"},
+                           {"Matcher", json::object{{"HttpCode", "200"}}},
+                           {"TargetType", "ip"},
+                           {"IpAddressType", "ipv4"},
+                           {"Attributes", group_attributes()}};
       for (const auto& entry : input) {
         if (body.contains(entry.key())) body[entry.key()] = entry.value();
       }
@@ -145,7 +185,8 @@ class Api {
     auto remove = [arn](database::Transaction& tx) -> Result<void> {
       for (const Document& listener : list(tx, "listener")) {
         if (get_string(listener.body, "TargetGroupArn") == arn)
-          return fail(Fault::conflict, "ResourceInUse", fmt::format("Target group '{}' is currently in use by a listener or a rule", arn));
+          return fail(Fault::conflict, "ResourceInUse",
+                      fmt::format("Target group '{}' is currently in use by a listener or a rule", arn));
       }
       erase(tx, "group", arn);
       return {};
@@ -169,10 +210,17 @@ class Api {
       const std::string key = get_string(value.as_object(), "Key");
       const std::string wanted = get_string(value.as_object(), "Value");
       const json::object known = group_attributes();
-      if (!known.contains(key)) co_return fail(Fault::invalid, "InvalidConfigurationRequest", fmt::format("Target group attribute key '{}' is not recognized", key));
-      if (key != kDelayAttribute && get_string(known, key) != wanted) warnings.push_back(fmt::format("{}: only its default {} is acted on", key, get_string(known, key)));
-      const bool bad_delay = key == kDelayAttribute && (wanted.empty() || wanted.size() > 4 || wanted.find_first_not_of("0123456789") != std::string::npos || std::stoi(wanted) > 3600);
-      if (bad_delay) co_return fail(Fault::invalid, "InvalidConfigurationRequest", fmt::format("'{}' must be between 0 and 3600 seconds", kDelayAttribute));
+      if (!known.contains(key))
+        co_return fail(Fault::invalid, "InvalidConfigurationRequest",
+                       fmt::format("Target group attribute key '{}' is not recognized", key));
+      if (key != kDelayAttribute && get_string(known, key) != wanted)
+        warnings.push_back(fmt::format("{}: only its default {} is acted on", key, get_string(known, key)));
+      const bool bad_delay = key == kDelayAttribute &&
+                             (wanted.empty() || wanted.size() > 4 ||
+                              wanted.find_first_not_of("0123456789") != std::string::npos || std::stoi(wanted) > 3600);
+      if (bad_delay)
+        co_return fail(Fault::invalid, "InvalidConfigurationRequest",
+                       fmt::format("'{}' must be between 0 and 3600 seconds", kDelayAttribute));
       changes[key] = wanted;
     }
     auto modify = [input, changes](database::Transaction& tx) -> Result<json::object> {
@@ -204,13 +252,22 @@ class Api {
       if (!get(tx, "group", group)) return not_found("TargetGroupNotFound", "target groups");
       for (const Document& known : list(tx, "listener")) {
         if (get_int(known.body, "Port") == get_int(input, "Port"))
-          return fail(Fault::conflict, "DuplicateListener", fmt::format("A listener already exists on port {}: all load balancers of this region share one machine", get_int(input, "Port")));
+          return fail(
+              Fault::conflict, "DuplicateListener",
+              fmt::format("A listener already exists on port {}: all load balancers of this region share one machine",
+                          get_int(input, "Port")));
       }
       std::string arn = balancer + "/" + hash;
       arn.replace(arn.find(":loadbalancer/"), 14, ":listener/");
-      const Document made{.arn = arn, .name = std::to_string(get_int(input, "Port")),
-                          .body = {{"ListenerArn", arn}, {"LoadBalancerArn", balancer}, {"Port", get_int(input, "Port")}, {"Protocol", "HTTP"}, {"TargetGroupArn", group},
-                                   {"DefaultActions", json::array{json::object{{"Type", "forward"}, {"TargetGroupArn", group}}}}}};
+      const Document made{
+          .arn = arn,
+          .name = std::to_string(get_int(input, "Port")),
+          .body = {{"ListenerArn", arn},
+                   {"LoadBalancerArn", balancer},
+                   {"Port", get_int(input, "Port")},
+                   {"Protocol", "HTTP"},
+                   {"TargetGroupArn", group},
+                   {"DefaultActions", json::array{json::object{{"Type", "forward"}, {"TargetGroupArn", group}}}}}};
       put(tx, "listener", made);
       return made;
     };
@@ -232,11 +289,13 @@ class Api {
   task<Result<Answer>> describe_listeners(Call call) {
     const auto arns = get_strings(call.input, "ListenerArns");
     const std::string of = get_string(call.input, "LoadBalancerArn");
-    if (!of.empty() && !get(balancer_.db().read(), "balancer", of)) co_return not_found("LoadBalancerNotFound", "load balancers");
+    if (!of.empty() && !get(balancer_.db().read(), "balancer", of))
+      co_return not_found("LoadBalancerNotFound", "load balancers");
     json::array found;
     for (const Document& listener : list(balancer_.db().read(), "listener")) {
       const bool named = std::ranges::find(arns, listener.arn) != arns.end();
-      if (named || (arns.empty() && get_string(listener.body, "LoadBalancerArn") == of)) found.push_back(shown_listener(listener));
+      if (named || (arns.empty() && get_string(listener.body, "LoadBalancerArn") == of))
+        found.push_back(shown_listener(listener));
     }
     if (!arns.empty() && found.empty()) co_return not_found("ListenerNotFound", "listeners");
     co_return answer_list("Listeners", found);
@@ -297,7 +356,8 @@ class Api {
     const std::string group = get_string(call.input, "TargetGroupArn");
     for (const json::value& value : get_array(call.input, "Targets")) {
       for (const TargetView& view : balancer_.targets(group)) {
-        const bool port_fits = !has(value.as_object(), "Port") || get_int(value.as_object(), "Port") == view.target.port;
+        const bool port_fits =
+            !has(value.as_object(), "Port") || get_int(value.as_object(), "Port") == view.target.port;
         if (view.target.address != get_string(value.as_object(), "Id") || !port_fits) continue;
         auto gone = co_await balancer_.deregister_target(group, view.target.id);
         if (!gone) co_return fail(gone);
@@ -314,8 +374,11 @@ class Api {
       json::object health = {{"State", state_text(view.health.state)}};
       if (!view.health.reason.empty()) health["Reason"] = view.health.reason;
       if (!view.health.description.empty()) health["Description"] = view.health.description;
-      out.push_back({{"Target", json::object{{"Id", view.target.address}, {"Port", view.target.port}, {"AvailabilityZone", call.place.region + "a"}}},
-                     {"HealthCheckPort", std::to_string(view.target.port)}, {"TargetHealth", health}});
+      out.push_back({{"Target", json::object{{"Id", view.target.address},
+                                             {"Port", view.target.port},
+                                             {"AvailabilityZone", call.place.region + "a"}}},
+                     {"HealthCheckPort", std::to_string(view.target.port)},
+                     {"TargetHealth", health}});
     }
     co_return answer_list("TargetHealthDescriptions", out);
   }
@@ -327,7 +390,8 @@ class Api {
     for (const std::string& arn : get_strings(call.input, "ResourceArns")) {
       json::array tags;
       for (const char* kind : {"balancer", "group", "listener"}) {
-        if (const auto document = get(balancer_.db().read(), kind, arn)) tags = attribute_list(get_object(document->body, "Tags"));
+        if (const auto document = get(balancer_.db().read(), kind, arn))
+          tags = attribute_list(get_object(document->body, "Tags"));
       }
       out.push_back({{"ResourceArn", arn}, {"Tags", tags}});
     }
@@ -345,7 +409,8 @@ class Api {
           if (!document) continue;
           json::object known = get_object(document->body, "Tags");
           if (add) {
-            for (const json::value& tag : tags) known[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
+            for (const json::value& tag : tags)
+              known[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
           }
           for (const std::string& key : keys) known.erase(key);
           document->body["Tags"] = known;
@@ -360,16 +425,21 @@ class Api {
  private:
   static Result<void> check_group(const json::object& input) {
     const std::string matcher = get_string(get_object(input, "Matcher"), "HttpCode", "200");
-    if (!valid_matcher(matcher)) return fail(Fault::invalid, "ValidationError", fmt::format("Health check matcher HTTP code '{}' must be within '200-499'", matcher));
+    if (!valid_matcher(matcher))
+      return fail(Fault::invalid, "ValidationError",
+                  fmt::format("Health check matcher HTTP code '{}' must be within '200-499'", matcher));
     const long long interval = get_int(input, "HealthCheckIntervalSeconds", 30);
     const long long timeout = get_int(input, "HealthCheckTimeoutSeconds", 5);
     if (has(input, "HealthCheckIntervalSeconds") && has(input, "HealthCheckTimeoutSeconds") && timeout > interval)
-      return fail(Fault::invalid, "ValidationError", fmt::format("Health check interval '{}' must be at least the timeout '{}'", interval, timeout));
+      return fail(Fault::invalid, "ValidationError",
+                  fmt::format("Health check interval '{}' must be at least the timeout '{}'", interval, timeout));
     return {};
   }
   static void warn_of_interval(const json::object& input, Answer& answer) {
     const long long interval = get_int(input, "HealthCheckIntervalSeconds", kAwsIntervalMin);
-    if (interval < kAwsIntervalMin) answer.warnings.push_back(fmt::format("HealthCheckIntervalSeconds: {} s works here; AWS takes no less than {} s", interval, kAwsIntervalMin));
+    if (interval < kAwsIntervalMin)
+      answer.warnings.push_back(fmt::format("HealthCheckIntervalSeconds: {} s works here; AWS takes no less than {} s",
+                                            interval, kAwsIntervalMin));
   }
   json::object shown_group(const Document& group) const {
     json::object out = group.body;
@@ -377,7 +447,8 @@ class Api {
     out.erase("Tags");
     json::array balancers;
     for (const Document& listener : list(balancer_.db().read(), "listener")) {
-      if (get_string(listener.body, "TargetGroupArn") == group.arn) balancers.push_back(listener.body.at("LoadBalancerArn"));
+      if (get_string(listener.body, "TargetGroupArn") == group.arn)
+        balancers.push_back(listener.body.at("LoadBalancerArn"));
     }
     out["LoadBalancerArns"] = balancers;
     return out;
@@ -389,13 +460,15 @@ class Api {
     return out;
   }
 
-  Result<Answer> describe(const Call& call, const char* kind, const char* arns_member, const char* list_member, const char* code, const char* what) {
+  Result<Answer> describe(const Call& call, const char* kind, const char* arns_member, const char* list_member,
+                          const char* code, const char* what) {
     const auto arns = get_strings(call.input, arns_member);
     const auto names = get_strings(call.input, "Names");
     json::array found;
     for (const Document& document : list(balancer_.db().read(), kind)) {
       const bool all = arns.empty() && names.empty();
-      const bool named = std::ranges::find(arns, document.arn) != arns.end() || std::ranges::find(names, document.name) != names.end();
+      const bool named =
+          std::ranges::find(arns, document.arn) != arns.end() || std::ranges::find(names, document.name) != names.end();
       if (all || named) found.push_back(std::string_view(kind) == "group" ? shown_group(document) : document.body);
     }
     if (found.size() < arns.size() + names.size()) return not_found(code, what);
@@ -409,9 +482,14 @@ using Method = task<Result<Answer>> (Api::*)(Call);
 
 std::vector<wire::Member> group_members() {
   using namespace wire;
-  return {optional("HealthCheckPath", text(1, 1024)), optional("HealthCheckPort", text()), optional("HealthCheckIntervalSeconds", integer(1, 300)),
-          optional("HealthCheckTimeoutSeconds", integer(1, 120)), optional("HealthyThresholdCount", integer(1, 10)), optional("UnhealthyThresholdCount", integer(1, 10)),
-          optional("Matcher", structure({optional("HttpCode", text()), refused("GrpcCode", text(), "gRPC is not supported yet")})),
+  return {optional("HealthCheckPath", text(1, 1024)),
+          optional("HealthCheckPort", text()),
+          optional("HealthCheckIntervalSeconds", integer(1, 300)),
+          optional("HealthCheckTimeoutSeconds", integer(1, 120)),
+          optional("HealthyThresholdCount", integer(1, 10)),
+          optional("UnhealthyThresholdCount", integer(1, 10)),
+          optional("Matcher",
+                   structure({optional("HttpCode", text()), refused("GrpcCode", text(), "gRPC is not supported yet")})),
           refused("HealthCheckProtocol", text(), "only HTTP health checks are supported yet", "HTTP"),
           ignored("HealthCheckEnabled", boolean())};
 }
@@ -428,16 +506,28 @@ wire::Service service(Balancer& balancer) {
   out.version = "2015-12-01";
   out.validation_code = "ValidationError";
   const auto add = [&](const char* name, Shape input, Method method) {
-    out.operations.push_back({.name = name, .input = std::move(input), .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); }});
+    out.operations.push_back({.name = name, .input = std::move(input), .handler = [api, method](Call call) {
+                                return ((*api).*method)(std::move(call));
+                              }});
   };
   const Shape tags = list(structure({optional("Key", text(1, 128)), optional("Value", text(0, 256))}));
   const Member paging = ignored("PageSize", integer(1, 400));
-  const Shape actions = list(structure({required("Type", one_of({"forward"})), required("TargetGroupArn", text()), ignored("Order", integer()),
-                                        refused("ForwardConfig", document(), "forwarding to several target groups is not supported yet")}), 1, 1);
-  add("CreateLoadBalancer", structure({required("Name", text(1, 32, "[a-zA-Z0-9-]+")), refused("Type", one_of({"application", "network", "gateway"}), "only application load balancers", "application"),
-                                       ignored("Scheme", text()), ignored("Subnets", list(text())), ignored("SubnetMappings", list(document())), ignored("SecurityGroups", list(text())),
-                                       warned("Tags", tags, "use AddTags"), ignored("IpAddressType", one_of({"ipv4"}))}), &Api::create_balancer);
-  add("DescribeLoadBalancers", structure({optional("LoadBalancerArns", list(text())), optional("Names", list(text())), paging, ignored("Marker", text())}), &Api::describe_balancers);
+  const Shape actions = list(
+      structure({required("Type", one_of({"forward"})), required("TargetGroupArn", text()), ignored("Order", integer()),
+                 refused("ForwardConfig", document(), "forwarding to several target groups is not supported yet")}),
+      1, 1);
+  add("CreateLoadBalancer",
+      structure({required("Name", text(1, 32, "[a-zA-Z0-9-]+")),
+                 refused("Type", one_of({"application", "network", "gateway"}), "only application load balancers",
+                         "application"),
+                 ignored("Scheme", text()), ignored("Subnets", list(text())),
+                 ignored("SubnetMappings", list(document())), ignored("SecurityGroups", list(text())),
+                 warned("Tags", tags, "use AddTags"), ignored("IpAddressType", one_of({"ipv4"}))}),
+      &Api::create_balancer);
+  add("DescribeLoadBalancers",
+      structure({optional("LoadBalancerArns", list(text())), optional("Names", list(text())), paging,
+                 ignored("Marker", text())}),
+      &Api::describe_balancers);
   add("DeleteLoadBalancer", structure({required("LoadBalancerArn", text())}), &Api::delete_balancer);
   auto create = group_members();
   create.push_back(required("Name", text(1, 32, "[a-zA-Z0-9-]+")));
@@ -452,28 +542,52 @@ wire::Service service(Balancer& balancer) {
   auto modify = group_members();
   modify.push_back(required("TargetGroupArn", text()));
   add("ModifyTargetGroup", structure(modify), &Api::modify_group);
-  add("DescribeTargetGroups", structure({optional("TargetGroupArns", list(text())), optional("Names", list(text())), optional("LoadBalancerArn", text()), paging, ignored("Marker", text())}),
+  add("DescribeTargetGroups",
+      structure({optional("TargetGroupArns", list(text())), optional("Names", list(text())),
+                 optional("LoadBalancerArn", text()), paging, ignored("Marker", text())}),
       &Api::describe_groups);
   add("DeleteTargetGroup", structure({required("TargetGroupArn", text())}), &Api::delete_group);
-  add("DescribeTargetGroupAttributes", structure({required("TargetGroupArn", text())}), &Api::describe_group_attributes);
-  add("ModifyTargetGroupAttributes", structure({required("TargetGroupArn", text()), required("Attributes", list(structure({optional("Key", text()), optional("Value", text())})))}),
+  add("DescribeTargetGroupAttributes", structure({required("TargetGroupArn", text())}),
+      &Api::describe_group_attributes);
+  add("ModifyTargetGroupAttributes",
+      structure({required("TargetGroupArn", text()),
+                 required("Attributes", list(structure({optional("Key", text()), optional("Value", text())})))}),
       &Api::modify_group_attributes);
-  add("CreateListener", structure({required("LoadBalancerArn", text()), required("Port", integer(1, 65535)), refused("Protocol", text(), "only HTTP listeners are supported yet", "HTTP"),
-                                   required("DefaultActions", actions), warned("Tags", tags, "use AddTags"), refused("Certificates", list(document()), "TLS is not supported yet"),
-                                   refused("SslPolicy", text(), "TLS is not supported yet")}), &Api::create_listener);
-  add("DescribeListeners", structure({optional("LoadBalancerArn", text()), optional("ListenerArns", list(text())), paging, ignored("Marker", text())}), &Api::describe_listeners);
-  add("ModifyListener", structure({required("ListenerArn", text()), optional("DefaultActions", actions), refused("Port", integer(), "make another listener"),
-                                   refused("Protocol", text(), "only HTTP", "HTTP")}), &Api::modify_listener);
+  add("CreateListener",
+      structure({required("LoadBalancerArn", text()), required("Port", integer(1, 65535)),
+                 refused("Protocol", text(), "only HTTP listeners are supported yet", "HTTP"),
+                 required("DefaultActions", actions), warned("Tags", tags, "use AddTags"),
+                 refused("Certificates", list(document()), "TLS is not supported yet"),
+                 refused("SslPolicy", text(), "TLS is not supported yet")}),
+      &Api::create_listener);
+  add("DescribeListeners",
+      structure({optional("LoadBalancerArn", text()), optional("ListenerArns", list(text())), paging,
+                 ignored("Marker", text())}),
+      &Api::describe_listeners);
+  add("ModifyListener",
+      structure({required("ListenerArn", text()), optional("DefaultActions", actions),
+                 refused("Port", integer(), "make another listener"),
+                 refused("Protocol", text(), "only HTTP", "HTTP")}),
+      &Api::modify_listener);
   add("DeleteListener", structure({required("ListenerArn", text())}), &Api::delete_listener);
-  const Shape targets = list(structure({required("Id", text()), optional("Port", integer(1, 65535)), ignored("AvailabilityZone", text())}), 1);
-  add("RegisterTargets", structure({required("TargetGroupArn", text()), required("Targets", targets)}), &Api::register_targets);
-  add("DeregisterTargets", structure({required("TargetGroupArn", text()), required("Targets", targets)}), &Api::deregister_targets);
-  add("DescribeTargetHealth", structure({required("TargetGroupArn", text()), ignored("Targets", list(document())), ignored("Include", list(text()))}), &Api::describe_health);
+  const Shape targets = list(
+      structure({required("Id", text()), optional("Port", integer(1, 65535)), ignored("AvailabilityZone", text())}), 1);
+  add("RegisterTargets", structure({required("TargetGroupArn", text()), required("Targets", targets)}),
+      &Api::register_targets);
+  add("DeregisterTargets", structure({required("TargetGroupArn", text()), required("Targets", targets)}),
+      &Api::deregister_targets);
+  add("DescribeTargetHealth",
+      structure(
+          {required("TargetGroupArn", text()), ignored("Targets", list(document())), ignored("Include", list(text()))}),
+      &Api::describe_health);
   add("DescribeTags", structure({required("ResourceArns", list(text(), 1, 20))}), &Api::describe_tags);
-  out.operations.push_back({.name = "AddTags", .input = structure({required("ResourceArns", list(text())), required("Tags", tags)}),
+  out.operations.push_back({.name = "AddTags",
+                            .input = structure({required("ResourceArns", list(text())), required("Tags", tags)}),
                             .handler = [api](Call call) { return api->edit_tags(std::move(call), true); }});
-  out.operations.push_back({.name = "RemoveTags", .input = structure({required("ResourceArns", list(text())), required("TagKeys", list(text()))}),
-                            .handler = [api](Call call) { return api->edit_tags(std::move(call), false); }});
+  out.operations.push_back(
+      {.name = "RemoveTags",
+       .input = structure({required("ResourceArns", list(text())), required("TagKeys", list(text()))}),
+       .handler = [api](Call call) { return api->edit_tags(std::move(call), false); }});
   return out;
 }
 

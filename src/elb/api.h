@@ -1,4 +1,5 @@
-// The Elastic Load Balancing v2 API (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/), query protocol.
+// The Elastic Load Balancing v2 API (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/), query
+// protocol.
 #pragma once
 #include "elb/worker.h"
 #include "wire/service.h"

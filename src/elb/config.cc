@@ -9,8 +9,8 @@ namespace {
 
 constexpr int kSlotsMin = 16;
 
-// Time-outs as an Application Load Balancer has them, where it has them: 60 s idle.  A target that refuses the connection
-// is tried again elsewhere; one that took the request is not, as nobody knows what it did with it.
+// Time-outs as an Application Load Balancer has them, where it has them: 60 s idle.  A target that refuses the
+// connection is tried again elsewhere; one that took the request is not, as nobody knows what it did with it.
 constexpr const char* kHead = R"(# Written by Slipway; changes are lost.
 global
   master-worker no-exit-on-failure
@@ -51,7 +51,8 @@ int free_slot(const std::vector<int>& taken) {
 std::string render(const std::vector<Frontend>& frontends, const std::vector<Backend>& backends) {
   std::string out = kHead;
   for (const Frontend& frontend : frontends)
-    out += fmt::format("\nfrontend {}\n  bind {}:{}\n  default_backend {}\n", frontend.name, frontend.address, frontend.port, frontend.backend);
+    out += fmt::format("\nfrontend {}\n  bind {}:{}\n  default_backend {}\n", frontend.name, frontend.address,
+                       frontend.port, frontend.backend);
   for (const Backend& backend : backends) {
     out += fmt::format("\nbackend {}\n  balance roundrobin\n", backend.name);
     int highest = 0;
@@ -59,7 +60,8 @@ std::string render(const std::vector<Frontend>& frontends, const std::vector<Bac
     for (int number = 1; number <= slot_count(highest); ++number) {
       const auto taken = std::ranges::find(backend.taken, number, &Slot::number);
       const bool serves = taken != backend.taken.end() && taken->in_traffic;
-      out += serves ? fmt::format("  server s{} {}:{}\n", number, taken->address, taken->port) : fmt::format("  server s{} 127.0.0.1:1 disabled\n", number);
+      out += serves ? fmt::format("  server s{} {}:{}\n", number, taken->address, taken->port)
+                    : fmt::format("  server s{} 127.0.0.1:1 disabled\n", number);
     }
   }
   // HAProxy does not start without a listener: this one takes nothing.

@@ -1,6 +1,6 @@
 // The load balancer's structure as HAProxy's configuration.  Pure.
-// Targets live in slots that the configuration declares, since servers that are added at run time are slow and unsafe in
-// HAProxy 2.6; their current addresses stand in the text, so that a reload or a restart loses none.
+// Targets live in slots that the configuration declares, since servers that are added at run time are slow and unsafe
+// in HAProxy 2.6; their current addresses stand in the text, so that a reload or a restart loses none.
 #pragma once
 #include <string>
 #include <vector>

@@ -13,7 +13,9 @@ const Probe kGood{.status = 200};
 const Probe kBad{.status = 500};
 const Instant kNow = instant_ms(1'000'000);
 
-TEST(Health, ANewTargetIsHealthyAfterOneGoodAnswer) { EXPECT_EQ(judge({}, kCheck, kGood, kNow).state, TargetState::healthy); }
+TEST(Health, ANewTargetIsHealthyAfterOneGoodAnswer) {
+  EXPECT_EQ(judge({}, kCheck, kGood, kNow).state, TargetState::healthy);
+}
 
 TEST(Health, ANewTargetIsProbedFastButFailsSlowly) {
   TargetHealth health = judge({}, kCheck, kBad, kNow);
@@ -52,7 +54,9 @@ TEST(Health, MatchersAreListsAndRanges) {
 }
 
 TEST(Config, TargetsInTrafficStandInTheText) {
-  const std::string text = render({{.name = "l8080", .port = 8080, .backend = "tg"}}, {{.name = "tg", .taken = {{.number = 2, .address = "10.0.0.7", .port = 80, .in_traffic = true}}}});
+  const std::string text =
+      render({{.name = "l8080", .port = 8080, .backend = "tg"}},
+             {{.name = "tg", .taken = {{.number = 2, .address = "10.0.0.7", .port = 80, .in_traffic = true}}}});
   EXPECT_NE(text.find("bind 127.0.0.1:8080"), std::string::npos);
   EXPECT_NE(text.find("server s1 127.0.0.1:1 disabled"), std::string::npos);
   EXPECT_NE(text.find("server s2 10.0.0.7:80\n"), std::string::npos);

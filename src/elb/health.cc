@@ -24,7 +24,8 @@ std::optional<Range> read_range(std::string_view part) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc() && end == text.data() + text.size() ? value : -1;
   };
-  Range range{.from = number(part.substr(0, dash)), .to = number(dash == std::string_view::npos ? part : part.substr(dash + 1))};
+  Range range{.from = number(part.substr(0, dash)),
+              .to = number(dash == std::string_view::npos ? part : part.substr(dash + 1))};
   if (range.from < 200 || range.to > 499 || range.from > range.to) return std::nullopt;
   return range;
 }
@@ -32,7 +33,8 @@ std::optional<Range> read_range(std::string_view part) {
 }  // namespace
 
 bool valid_matcher(const std::string& matcher) {
-  return std::ranges::all_of(split(matcher, ','), [](const std::string& part) { return read_range(trim(part)).has_value(); });
+  return std::ranges::all_of(split(matcher, ','),
+                             [](const std::string& part) { return read_range(trim(part)).has_value(); });
 }
 
 bool matches(const std::string& matcher, int status) {
@@ -44,10 +46,14 @@ bool matches(const std::string& matcher, int status) {
 
 const char* state_text(TargetState state) {
   switch (state) {
-    case TargetState::initial: return "initial";
-    case TargetState::healthy: return "healthy";
-    case TargetState::unhealthy: return "unhealthy";
-    case TargetState::draining: return "draining";
+    case TargetState::initial:
+      return "initial";
+    case TargetState::healthy:
+      return "healthy";
+    case TargetState::unhealthy:
+      return "unhealthy";
+    case TargetState::draining:
+      return "draining";
   }
   return "";
 }
@@ -66,7 +72,8 @@ TargetHealth judge(TargetHealth health, const HealthCheck& check, const Probe& p
     return health;
   }
   health.good = 0;
-  if (health.bad > 0 && now < health.bad_counted_at + check.interval && health.state == TargetState::initial) return health;
+  if (health.bad > 0 && now < health.bad_counted_at + check.interval && health.state == TargetState::initial)
+    return health;
   ++health.bad;
   health.bad_counted_at = now;
   if (health.bad < check.unhealthy_threshold) return health;

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "database/database.h"
 #include "base/json.h"
+#include "database/database.h"
 
 namespace slipway::elb {
 

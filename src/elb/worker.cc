@@ -14,11 +14,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kProxyWatch = 1s;       // A dead HAProxy is noticed within this.
+constexpr Duration kProxyWatch = 1s;  // A dead HAProxy is noticed within this.
 constexpr Duration kDrainPoll = 5ms;
-constexpr int kQuietPolls = 2;             // A drained server is seen without requests this often in a row.
+constexpr int kQuietPolls = 2;  // A drained server is seen without requests this often in a row.
 constexpr Duration kCommandRetry = 100ms;
-constexpr Duration kDelayDefault = 300s;   // deregistration_delay.timeout_seconds
+constexpr Duration kDelayDefault = 300s;  // deregistration_delay.timeout_seconds
 
 // "arn:…:targetgroup/name/0123" -> "name"; names are unique in a region.
 std::string backend_name(const std::string& group) {
@@ -26,7 +26,9 @@ std::string backend_name(const std::string& group) {
   return parts.size() > 1 ? parts[1] : group;
 }
 
-std::string server_name(const Target& target) { return fmt::format("{}/s{}", backend_name(target.group), target.slot); }
+std::string server_name(const Target& target) {
+  return fmt::format("{}/s{}", backend_name(target.group), target.slot);
+}
 
 }  // namespace
 
@@ -48,14 +50,24 @@ Duration deregistration_delay_of(const json::object& group) {
   return seconds.empty() ? kDelayDefault : Duration(std::chrono::seconds(std::atoi(seconds.c_str())));
 }
 
-Balancer::Balancer(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place, host::Proxy& proxy, std::string address)
-    : db_(db), clock_(clock), random_(random), place_(std::move(place)), proxy_(proxy), address_(std::move(address)), group_(std::move(executor)) {}
+Balancer::Balancer(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
+                   Place place, host::Proxy& proxy, std::string address)
+    : db_(db),
+      clock_(clock),
+      random_(random),
+      place_(std::move(place)),
+      proxy_(proxy),
+      address_(std::move(address)),
+      group_(std::move(executor)) {}
 
 task<Result<void>> Balancer::start() {
   for (const Target& target : list_targets(db_.read(), "")) {
     TargetHealth& health = health_[{target.group, target.id}];
     if (target.in_traffic) health = {.state = TargetState::healthy, .reason = "", .description = ""};
-    if (target.draining) health = {.state = TargetState::draining, .reason = "Target.DeregistrationInProgress", .description = "Target deregistration is in progress"};
+    if (target.draining)
+      health = {.state = TargetState::draining,
+                .reason = "Target.DeregistrationInProgress",
+                .description = "Target deregistration is in progress"};
     bells_[{target.group, target.id}] = std::make_unique<Bell>(group_.executor());
   }
   if (!list(db_.read(), "listener").empty()) {
@@ -67,19 +79,27 @@ task<Result<void>> Balancer::start() {
   co_return Result<void>{};
 }
 
-task<void> Balancer::stop() { return group_.stop(); }
+task<void> Balancer::stop() {
+  return group_.stop();
+}
 
 std::string Balancer::configuration() {
   std::vector<Frontend> frontends;
   for (const Document& listener : list(db_.read(), "listener")) {
     const int port = static_cast<int>(get_int(listener.body, "Port"));
-    frontends.push_back({.name = fmt::format("l{}", port), .address = address_, .port = port, .backend = backend_name(get_string(listener.body, "TargetGroupArn"))});
+    frontends.push_back({.name = fmt::format("l{}", port),
+                         .address = address_,
+                         .port = port,
+                         .backend = backend_name(get_string(listener.body, "TargetGroupArn"))});
   }
   std::vector<Backend> backends;
   for (const Document& group : list(db_.read(), "group")) {
     Backend backend{.name = backend_name(group.arn), .taken = {}};
     for (const Target& target : list_targets(db_.read(), group.arn))
-      backend.taken.push_back({.number = target.slot, .address = target.address, .port = target.port, .in_traffic = target.in_traffic && !target.draining});
+      backend.taken.push_back({.number = target.slot,
+                               .address = target.address,
+                               .port = target.port,
+                               .in_traffic = target.in_traffic && !target.draining});
     backends.push_back(std::move(backend));
   }
   std::string text = render(frontends, backends);
@@ -104,18 +124,24 @@ task<void> Balancer::watch_proxy() {
 
 std::vector<TargetView> Balancer::targets(const std::string& group) {
   std::vector<TargetView> out;
-  for (const Target& target : list_targets(db_.read(), group)) out.push_back({.target = target, .health = health_[{group, target.id}]});
+  for (const Target& target : list_targets(db_.read(), group))
+    out.push_back({.target = target, .health = health_[{group, target.id}]});
   return out;
 }
 
 task<Result<void>> Balancer::register_target(std::string group, std::string id, std::string address, int port) {
   auto add = [group, id, address, port](database::Transaction& tx) -> Result<bool> {
-    if (!get(tx, "group", group)) return fail(Fault::not_found, "TargetGroupNotFound", "One or more target groups not found");
+    if (!get(tx, "group", group))
+      return fail(Fault::not_found, "TargetGroupNotFound", "One or more target groups not found");
     const auto known = get_target(tx, group, id);
     if (known && known->address == address && known->port == port && !known->draining) return false;
     std::vector<int> taken;
     for (const Target& target : list_targets(tx, group)) taken.push_back(target.slot);
-    put(tx, Target{.group = group, .id = id, .address = address, .port = port, .slot = known ? known->slot : free_slot(taken)});
+    put(tx, Target{.group = group,
+                   .id = id,
+                   .address = address,
+                   .port = port,
+                   .slot = known ? known->slot : free_slot(taken)});
     return true;
   };
   auto added = co_await db_.write(add);
@@ -126,7 +152,10 @@ task<Result<void>> Balancer::register_target(std::string group, std::string id, 
     const auto target = get_target(db_.read(), group, id);
     const auto taken = list_targets(db_.read(), group);
     // More targets than slots: the configuration grows, which takes a reload.
-    const bool grew = std::ranges::none_of(taken, [&](const Target& other) { return other.id != id && slot_count(other.slot) >= target->slot; }) && target->slot > slot_count(0);
+    const bool grew =
+        std::ranges::none_of(
+            taken, [&](const Target& other) { return other.id != id && slot_count(other.slot) >= target->slot; }) &&
+        target->slot > slot_count(0);
     if (grew) {
       auto wider = co_await restructure();
       if (!wider) co_return wider;
@@ -153,7 +182,9 @@ task<Result<void>> Balancer::deregister_target(std::string group, std::string id
   auto begun = co_await db_.write(begin);
   if (!begun) co_return begun;
   const Key key{group, id};
-  health_[key] = {.state = TargetState::draining, .reason = "Target.DeregistrationInProgress", .description = "Target deregistration is in progress"};
+  health_[key] = {.state = TargetState::draining,
+                  .reason = "Target.DeregistrationInProgress",
+                  .description = "Target deregistration is in progress"};
   const auto bell = bells_.find(key);
   if (bell != bells_.end()) bell->second->ring();
   tell();
@@ -194,12 +225,18 @@ task<void> Balancer::run_target(std::string group, std::string id) {
 }
 
 task<Probe> Balancer::probe(Target target, HealthCheck check) {
-  const http::ClientOptions options{.endpoint = fmt::format("http://{}:{}", target.address, check.port != 0 ? check.port : target.port),
-                                    .connect_timeout = check.timeout, .read_timeout = check.timeout};
-  const http::ClientRequest request{.method = "GET", .target = check.path, .headers = {{"User-Agent", "ELB-HealthChecker/2.0"}, {"Connection", "close"}}, .body = ""};
+  const http::ClientOptions options{
+      .endpoint = fmt::format("http://{}:{}", target.address, check.port != 0 ? check.port : target.port),
+      .connect_timeout = check.timeout,
+      .read_timeout = check.timeout};
+  const http::ClientRequest request{.method = "GET",
+                                    .target = check.path,
+                                    .headers = {{"User-Agent", "ELB-HealthChecker/2.0"}, {"Connection", "close"}},
+                                    .body = ""};
   auto answer = co_await http::fetch(options, request);
   if (answer) co_return Probe{.outcome = Probe::Outcome::answered, .status = answer->status};
-  co_return Probe{.outcome = answer.error().fault == Fault::timed_out ? Probe::Outcome::timed_out : Probe::Outcome::failed};
+  co_return Probe{.outcome =
+                      answer.error().fault == Fault::timed_out ? Probe::Outcome::timed_out : Probe::Outcome::failed};
 }
 
 // Runs the commands on HAProxy, then records the text that describes what runs now.
@@ -209,8 +246,10 @@ task<Result<void>> Balancer::change_slot(Target target, std::vector<std::string>
   for (std::size_t i = 0; i < answers->size(); ++i) {
     const std::string& said = answers->at(i);
     // HAProxy answers nothing, or says what it changed.
-    const bool fine = said.empty() || said.find("changed from") != std::string::npos || said.find("no need to change") != std::string::npos;
-    if (!fine) co_return fail(Fault::invalid, "ProxyRefused", fmt::format("HAProxy refuses '{}': {}", commands[i], said));
+    const bool fine = said.empty() || said.find("changed from") != std::string::npos ||
+                      said.find("no need to change") != std::string::npos;
+    if (!fine)
+      co_return fail(Fault::invalid, "ProxyRefused", fmt::format("HAProxy refuses '{}': {}", commands[i], said));
   }
   auto save = [target](database::Transaction& tx) {
     auto known = get_target(tx, target.group, target.id);
@@ -249,7 +288,8 @@ task<void> Balancer::drain(Target target) {
     auto rows = co_await proxy_.stats();
     if (!rows) continue;
     const std::string slot = fmt::format("s{}", target.slot);
-    const auto row = std::ranges::find_if(*rows, [&](const host::ProxyStatRow& r) { return r.backend == backend && r.server == slot; });
+    const auto row = std::ranges::find_if(
+        *rows, [&](const host::ProxyStatRow& r) { return r.backend == backend && r.server == slot; });
     const bool idle = row == rows->end() || (row->sessions == 0 && row->queued == 0);
     quiet = idle ? quiet + 1 : 0;
   }

@@ -1,5 +1,6 @@
-// The balancer: keeps HAProxy as the tables say, probes targets, and moves them into and out of traffic without a reload.
-// A target takes requests only after a good answer; it leaves by draining, and its slot is free only when no request is left.
+// The balancer: keeps HAProxy as the tables say, probes targets, and moves them into and out of traffic without a
+// reload. A target takes requests only after a good answer; it leaves by draining, and its slot is free only when no
+// request is left.
 #pragma once
 #include <functional>
 #include <map>
@@ -24,18 +25,18 @@ struct TargetView {
 class Balancer {
  public:
   // `address` is where listeners bind.
-  Balancer(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place, host::Proxy& proxy,
-           std::string address = "127.0.0.1");
+  Balancer(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
+           Place place, host::Proxy& proxy, std::string address = "127.0.0.1");
 
-  // Brings HAProxy up when there are listeners, and takes up every target where the tables say it stands: those in traffic
-  // stay in it while their probes begin again.
+  // Brings HAProxy up when there are listeners, and takes up every target where the tables say it stands: those in
+  // traffic stay in it while their probes begin again.
   task<Result<void>> start();
   task<void> stop();  // HAProxy goes on.
 
   // Records the target and begins to probe it.  No effect on one that is registered with the same address.
   task<Result<void>> register_target(std::string group, std::string id, std::string address, int port);
-  // Begins to drain; the target disappears from targets() when its last request is answered or the group's deregistration
-  // delay is over.  No effect on one that drains; Fault::not_found when there is none.
+  // Begins to drain; the target disappears from targets() when its last request is answered or the group's
+  // deregistration delay is over.  No effect on one that drains; Fault::not_found when there is none.
   task<Result<void>> deregister_target(std::string group, std::string id);
   std::vector<TargetView> targets(const std::string& group);
   void on_change(std::function<void()> news) { news_ = std::move(news); }

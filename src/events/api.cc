@@ -20,16 +20,14 @@ std::unexpected<Error> invalid(std::string message) {
 }
 
 std::unexpected<Error> no_rule(const std::string& name) {
-  return fail(Fault::not_found, "ResourceNotFoundException",
-              "Rule " + name + " does not exist on EventBus default.");
+  return fail(Fault::not_found, "ResourceNotFoundException", "Rule " + name + " does not exist on EventBus default.");
 }
 
 // Only the default bus exists; every other name is answered as AWS answers a bus that is not there.
 Result<void> check_bus(const Bus& bus, const json::object& input) {
   const auto name = get_string(input, "EventBusName", "default");
   if (name == "default" || name == bus.place().arn("events", "event-bus/default")) return {};
-  return fail(Fault::not_found, "ResourceNotFoundException",
-              "Event bus " + name + " does not exist.");
+  return fail(Fault::not_found, "ResourceNotFoundException", "Event bus " + name + " does not exist.");
 }
 
 Shape name() {
@@ -42,8 +40,7 @@ Shape rule_arn_shape() {
   return wire::text(1, 1600);
 }
 Shape tag() {
-  return wire::structure(
-      {wire::required("Key", wire::text(1, 128)), wire::required("Value", wire::text(0, 256))});
+  return wire::structure({wire::required("Key", wire::text(1, 128)), wire::required("Value", wire::text(0, 256))});
 }
 std::vector<wire::Member> paged(std::vector<wire::Member> members) {
   members.push_back(wire::optional("NextToken", wire::text(1, 2048)));
@@ -53,8 +50,8 @@ std::vector<wire::Member> paged(std::vector<wire::Member> members) {
 
 // A page of `all`: after the item named by NextToken, at most Limit.
 template <class Item, class NameOf>
-std::pair<std::vector<Item>, std::string> page(const std::vector<Item>& all,
-                                               const json::object& input, NameOf name_of) {
+std::pair<std::vector<Item>, std::string> page(const std::vector<Item>& all, const json::object& input,
+                                               NameOf name_of) {
   const auto after = get_string(input, "NextToken");
   const auto limit = static_cast<std::size_t>(get_int(input, "Limit", 100));
   std::vector<Item> out;
@@ -67,10 +64,8 @@ std::pair<std::vector<Item>, std::string> page(const std::vector<Item>& all,
 }
 
 json::object describe(const Bus& bus, const Rule& rule) {
-  json::object out{{"Name", rule.name},
-                   {"Arn", bus.rule_arn(rule.name)},
-                   {"State", rule.state},
-                   {"EventBusName", "default"}};
+  json::object out{
+      {"Name", rule.name}, {"Arn", bus.rule_arn(rule.name)}, {"State", rule.state}, {"EventBusName", "default"}};
   if (!rule.pattern.empty()) out["EventPattern"] = rule.pattern;
   if (!rule.schedule.empty()) out["ScheduleExpression"] = rule.schedule;
   if (!rule.description.empty()) out["Description"] = rule.description;
@@ -152,10 +147,8 @@ class Api {
   task<Result<Answer>> delete_rule(Call call) {
     if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
     auto remove = [rule = get_string(call.input, "Name"),
-                   arn = bus_.rule_arn(get_string(call.input, "Name"))](
-                      database::Transaction& tx) -> Result<void> {
-      if (!targets_of(tx, rule).empty())
-        return invalid("Rule can't be deleted since it has targets.");
+                   arn = bus_.rule_arn(get_string(call.input, "Name"))](database::Transaction& tx) -> Result<void> {
+      if (!targets_of(tx, rule).empty()) return invalid("Rule can't be deleted since it has targets.");
       events::delete_rule(tx, rule);  // A rule that is not there is deleted already, as AWS has it.
       tx.execute("DELETE FROM events_tags WHERE arn = ?1", {arn});
       return {};
@@ -182,13 +175,11 @@ class Api {
       if (accepted) {
         good.push_back(std::move(target));
       } else {
-        failed.push_back(json::object{{"TargetId", target.id},
-                                      {"ErrorCode", accepted.error().code},
-                                      {"ErrorMessage", accepted.error().message}});
+        failed.push_back(json::object{
+            {"TargetId", target.id}, {"ErrorCode", accepted.error().code}, {"ErrorMessage", accepted.error().message}});
       }
     }
-    auto store =
-        [good, rule = get_string(call.input, "Rule")](database::Transaction& tx) -> Result<void> {
+    auto store = [good, rule = get_string(call.input, "Rule")](database::Transaction& tx) -> Result<void> {
       if (!find_rule(tx, rule)) return no_rule(rule);
       for (const auto& target : good) put_target(tx, target);
       if (targets_of(tx, rule).size() <= kTargetsPerRuleMax) return {};
@@ -205,8 +196,7 @@ class Api {
     const auto rule = get_string(call.input, "Rule");
     if (!find_rule(bus_.db().read(), rule)) co_return no_rule(rule);
     const auto targets = targets_of(bus_.db().read(), rule);
-    const auto [shown, next] =
-        page(targets, call.input, [](const Target& target) { return target.id; });
+    const auto [shown, next] = page(targets, call.input, [](const Target& target) { return target.id; });
     json::array list;
     for (const auto& target : shown) list.push_back(target.definition);
     json::object out{{"Targets", std::move(list)}};
@@ -217,8 +207,8 @@ class Api {
   task<Result<Answer>> remove_targets(Call call) {
     if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
     const auto rule = get_string(call.input, "Rule");
-    auto remove = [rule, ids = get_strings(call.input, "Ids")](
-                      database::Transaction& tx) -> Result<std::vector<std::string>> {
+    auto remove =
+        [rule, ids = get_strings(call.input, "Ids")](database::Transaction& tx) -> Result<std::vector<std::string>> {
       if (!find_rule(tx, rule)) return no_rule(rule);
       std::vector<std::string> unknown;
       for (const auto& id : ids) {
@@ -230,10 +220,9 @@ class Api {
     if (!unknown) co_return fail(unknown);
     json::array failed;
     for (const auto& id : *unknown) {
-      failed.push_back(json::object{
-          {"TargetId", id},
-          {"ErrorCode", "ResourceNotFoundException"},
-          {"ErrorMessage", "Rule " + rule + " has no target with the Id " + id + "."}});
+      failed.push_back(json::object{{"TargetId", id},
+                                    {"ErrorCode", "ResourceNotFoundException"},
+                                    {"ErrorMessage", "Rule " + rule + " has no target with the Id " + id + "."}});
     }
     co_return failures(std::move(failed));
   }
@@ -241,8 +230,7 @@ class Api {
   task<Result<Answer>> list_rule_names_by_target(Call call) {
     if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
     const auto names = rules_of_target(bus_.db().read(), get_string(call.input, "TargetArn"));
-    const auto [shown, next] =
-        page(names, call.input, [](const std::string& rule) { return rule; });
+    const auto [shown, next] = page(names, call.input, [](const std::string& rule) { return rule; });
     json::object out{{"RuleNames", to_array(shown)}};
     if (!next.empty()) out["NextToken"] = next;
     co_return Answer{.output = std::move(out)};
@@ -254,8 +242,7 @@ class Api {
     for (const auto& entry : get_array(call.input, "Entries")) {
       bytes += entry_bytes(entry.as_object());
       const auto on_bus = check_bus(bus_, entry.as_object());
-      entries.push_back(on_bus ? read_entry(entry.as_object(), call.now)
-                               : Result<Event>(fail(on_bus)));
+      entries.push_back(on_bus ? read_entry(entry.as_object(), call.now) : Result<Event>(fail(on_bus)));
     }
     if (bytes > kEntryBytesMax) {
       co_return invalid("Total size of the entries in the request is over the limit.");
@@ -263,15 +250,14 @@ class Api {
     auto publish = [this, entries, now = call.now](database::Transaction& tx) {
       json::array results;
       for (const auto& entry : entries) {
-        results.push_back(entry ? json::object{{"EventId", bus_.publish(tx, *entry, now)}}
-                                : json::object{{"ErrorCode", entry.error().code},
-                                               {"ErrorMessage", entry.error().message}});
+        results.push_back(
+            entry ? json::object{{"EventId", bus_.publish(tx, *entry, now)}}
+                  : json::object{{"ErrorCode", entry.error().code}, {"ErrorMessage", entry.error().message}});
       }
       return results;
     };
     auto results = co_await bus_.db().write(std::move(publish));
-    const auto failed =
-        std::count_if(entries.begin(), entries.end(), [](const auto& entry) { return !entry; });
+    const auto failed = std::count_if(entries.begin(), entries.end(), [](const auto& entry) { return !entry; });
     co_return Answer{.output = {{"FailedEntryCount", failed}, {"Entries", std::move(results)}}};
   }
 
@@ -300,8 +286,7 @@ class Api {
   }
 
   task<Result<Answer>> untag_resource(Call call) {
-    auto remove = [arn = get_string(call.input, "ResourceARN"),
-                   keys = get_strings(call.input, "TagKeys"),
+    auto remove = [arn = get_string(call.input, "ResourceARN"), keys = get_strings(call.input, "TagKeys"),
                    known = rule_check(call)](database::Transaction& tx) -> Result<void> {
       if (const auto there = known(tx); !there) return fail(there);
       delete_tags(tx, arn, keys);
@@ -315,8 +300,7 @@ class Api {
   task<Result<Answer>> list_tags_for_resource(Call call) {
     const auto known = rule_check(call);
     if (const auto there = known(bus_.db().read()); !there) co_return fail(there);
-    co_return Answer{
-        .output = {{"Tags", tags_of(bus_.db().read(), get_string(call.input, "ResourceARN"))}}};
+    co_return Answer{.output = {{"Tags", tags_of(bus_.db().read(), get_string(call.input, "ResourceARN"))}}};
   }
 
   task<Result<Answer>> describe_event_bus(Call call) {
@@ -327,8 +311,7 @@ class Api {
 
   task<Result<Answer>> list_event_buses(Call call) {
     json::array buses;
-    if (std::string_view("default").starts_with(get_string(call.input, "NamePrefix")))
-      buses.push_back(default_bus());
+    if (std::string_view("default").starts_with(get_string(call.input, "NamePrefix"))) buses.push_back(default_bus());
     co_return Answer{.output = {{"EventBuses", std::move(buses)}}};
   }
 
@@ -377,8 +360,7 @@ class Api {
       auto rule = find_rule(tx, name);
       if (!rule) return no_rule(name);
       rule->state = state;
-      if (!rule->schedule.empty())
-        rule->due = now + parse_rate(rule->schedule).value_or(Duration(0));
+      if (!rule->schedule.empty()) rule->due = now + parse_rate(rule->schedule).value_or(Duration(0));
       events::put_rule(tx, *rule);
       return {};
     };
@@ -396,12 +378,10 @@ Shape put_rule_shape() {
       wire::required("Name", name()),
       wire::optional("ScheduleExpression", wire::text(0, 256)),
       wire::optional("EventPattern", wire::text(0, 4096)),
-      wire::optional("State", wire::one_of({"ENABLED", "DISABLED",
-                                            "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"})),
+      wire::optional("State", wire::one_of({"ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"})),
       wire::optional("Description", wire::text(0, 512)),
-      wire::warned(
-          "RoleArn", wire::text(1, 1600),
-          "The role of a rule is not used: targets check the caller events.amazonaws.com."),
+      wire::warned("RoleArn", wire::text(1, 1600),
+                   "The role of a rule is not used: targets check the caller events.amazonaws.com."),
       wire::optional("Tags", wire::list(tag())),
       wire::optional("EventBusName", bus_name()),
   });
@@ -409,8 +389,7 @@ Shape put_rule_shape() {
 
 Shape target_shape() {
   const auto refuse = [](const char* name, const char* what) {
-    return wire::refused(name, wire::document(),
-                         std::string(what) + " targets are not supported yet");
+    return wire::refused(name, wire::document(), std::string(what) + " targets are not supported yet");
   };
   return wire::structure({
       wire::required("Id", name()),
@@ -419,16 +398,13 @@ Shape target_shape() {
                    "The role of a target is not used: the target's own policy decides."),
       wire::optional("Input", wire::text(0, 8192)),
       wire::optional("InputPath", wire::text(0, 256)),
-      wire::optional(
-          "InputTransformer",
-          wire::structure({wire::optional("InputPathsMap", wire::map(wire::text(0, 256))),
-                           wire::required("InputTemplate", wire::text(1, 8192))})),
-      wire::optional("DeadLetterConfig",
-                     wire::structure({wire::optional("Arn", wire::text(1, 1600))})),
-      wire::optional(
-          "RetryPolicy",
-          wire::structure({wire::optional("MaximumRetryAttempts", wire::integer(0, 185)),
-                           wire::optional("MaximumEventAgeInSeconds", wire::integer(60, 86400))})),
+      wire::optional("InputTransformer",
+                     wire::structure({wire::optional("InputPathsMap", wire::map(wire::text(0, 256))),
+                                      wire::required("InputTemplate", wire::text(1, 8192))})),
+      wire::optional("DeadLetterConfig", wire::structure({wire::optional("Arn", wire::text(1, 1600))})),
+      wire::optional("RetryPolicy",
+                     wire::structure({wire::optional("MaximumRetryAttempts", wire::integer(0, 185)),
+                                      wire::optional("MaximumEventAgeInSeconds", wire::integer(60, 86400))})),
       refuse("KinesisParameters", "Kinesis"),
       refuse("RunCommandParameters", "Run Command"),
       refuse("EcsParameters", "ECS task"),
@@ -454,14 +430,12 @@ Shape entry_shape() {
 }
 
 Shape rule_named(const char* member) {
-  return wire::structure(
-      {wire::required(member, name()), wire::optional("EventBusName", bus_name())});
+  return wire::structure({wire::required(member, name()), wire::optional("EventBusName", bus_name())});
 }
 
 using Method = task<Result<Answer>> (Api::*)(Call);
 
-wire::Operation operation(const std::shared_ptr<Api>& api, std::string op, Shape input,
-                          Method method) {
+wire::Operation operation(const std::shared_ptr<Api>& api, std::string op, Shape input, Method method) {
   auto handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); };
   return {.name = std::move(op), .input = std::move(input), .handler = std::move(handler)};
 }
@@ -478,73 +452,66 @@ std::vector<wire::Operation> rule_operations(const std::shared_ptr<Api>& api) {
   return {
       on_rule(operation(api, "PutRule", put_rule_shape(), &Api::put_rule), "Name"),
       on_rule(operation(api, "DescribeRule", rule_named("Name"), &Api::describe_rule), "Name"),
-      operation(api, "ListRules",
-                wire::structure(paged({wire::optional("NamePrefix", name()),
-                                       wire::optional("EventBusName", bus_name())})),
-                &Api::list_rules),
+      operation(
+          api, "ListRules",
+          wire::structure(paged({wire::optional("NamePrefix", name()), wire::optional("EventBusName", bus_name())})),
+          &Api::list_rules),
       on_rule(operation(api, "DeleteRule",
-                        wire::structure({wire::required("Name", name()),
-                                         wire::optional("EventBusName", bus_name()),
+                        wire::structure({wire::required("Name", name()), wire::optional("EventBusName", bus_name()),
                                          wire::ignored("Force", wire::boolean())}),
                         &Api::delete_rule),
               "Name"),
       on_rule(operation(api, "EnableRule", rule_named("Name"), &Api::enable_rule), "Name"),
       on_rule(operation(api, "DisableRule", rule_named("Name"), &Api::disable_rule), "Name"),
       operation(api, "ListRuleNamesByTarget",
-                wire::structure(paged({wire::required("TargetArn", wire::text(1, 1600)),
-                                       wire::optional("EventBusName", bus_name())})),
+                wire::structure(paged(
+                    {wire::required("TargetArn", wire::text(1, 1600)), wire::optional("EventBusName", bus_name())})),
                 &Api::list_rule_names_by_target),
-      operation(api, "TagResource",
-                wire::structure({wire::required("ResourceARN", rule_arn_shape()),
-                                 wire::required("Tags", wire::list(tag()))}),
-                &Api::tag_resource),
+      operation(
+          api, "TagResource",
+          wire::structure({wire::required("ResourceARN", rule_arn_shape()), wire::required("Tags", wire::list(tag()))}),
+          &Api::tag_resource),
       operation(api, "UntagResource",
                 wire::structure({wire::required("ResourceARN", rule_arn_shape()),
                                  wire::required("TagKeys", wire::list(wire::text(1, 128)))}),
                 &Api::untag_resource),
-      operation(api, "ListTagsForResource",
-                wire::structure({wire::required("ResourceARN", rule_arn_shape())}),
+      operation(api, "ListTagsForResource", wire::structure({wire::required("ResourceARN", rule_arn_shape())}),
                 &Api::list_tags_for_resource),
   };
 }
 
 std::vector<wire::Operation> other_operations(const std::shared_ptr<Api>& api) {
   return {
-      on_rule(
-          operation(api, "PutTargets",
-                    wire::structure(
-                        {wire::required("Rule", name()), wire::optional("EventBusName", bus_name()),
-                         wire::required("Targets", wire::list(target_shape(), 1, 100))}),
-                    &Api::put_targets),
-          "Rule"),
-      on_rule(operation(api, "ListTargetsByRule",
-                        wire::structure(paged({wire::required("Rule", name()),
-                                               wire::optional("EventBusName", bus_name())})),
-                        &Api::list_targets_by_rule),
+      on_rule(operation(api, "PutTargets",
+                        wire::structure({wire::required("Rule", name()), wire::optional("EventBusName", bus_name()),
+                                         wire::required("Targets", wire::list(target_shape(), 1, 100))}),
+                        &Api::put_targets),
+              "Rule"),
+      on_rule(operation(
+                  api, "ListTargetsByRule",
+                  wire::structure(paged({wire::required("Rule", name()), wire::optional("EventBusName", bus_name())})),
+                  &Api::list_targets_by_rule),
               "Rule"),
       on_rule(operation(api, "RemoveTargets",
-                        wire::structure({wire::required("Rule", name()),
-                                         wire::optional("EventBusName", bus_name()),
+                        wire::structure({wire::required("Rule", name()), wire::optional("EventBusName", bus_name()),
                                          wire::required("Ids", wire::list(name(), 1, 100)),
                                          wire::ignored("Force", wire::boolean())}),
                         &Api::remove_targets),
               "Rule"),
-      operation(api, "PutEvents",
-                wire::structure({wire::required("Entries", wire::list(entry_shape(), 1, 10)),
-                                 wire::refused("EndpointId", wire::text(1, 50),
-                                               "global endpoints are not supported yet")}),
-                &Api::put_events),
-      operation(api, "TestEventPattern",
-                wire::structure({wire::required("EventPattern", wire::text(0, 4096)),
-                                 wire::required("Event", wire::text())}),
-                &Api::test_event_pattern),
+      operation(
+          api, "PutEvents",
+          wire::structure({wire::required("Entries", wire::list(entry_shape(), 1, 10)),
+                           wire::refused("EndpointId", wire::text(1, 50), "global endpoints are not supported yet")}),
+          &Api::put_events),
+      operation(
+          api, "TestEventPattern",
+          wire::structure({wire::required("EventPattern", wire::text(0, 4096)), wire::required("Event", wire::text())}),
+          &Api::test_event_pattern),
       operation(api, "DescribeEventBus", wire::structure({wire::optional("Name", bus_name())}),
                 &Api::describe_event_bus),
-      operation(api, "ListEventBuses",
-                wire::structure(paged({wire::optional("NamePrefix", wire::text(1, 256))})),
+      operation(api, "ListEventBuses", wire::structure(paged({wire::optional("NamePrefix", wire::text(1, 256))})),
                 &Api::list_event_buses),
-      operation(api, "CreateEventBus",
-                wire::structure({wire::required("Name", wire::text(1, 256))}),
+      operation(api, "CreateEventBus", wire::structure({wire::required("Name", wire::text(1, 256))}),
                 &Api::create_event_bus),
   };
 }
@@ -553,8 +520,7 @@ std::vector<wire::Operation> other_operations(const std::shared_ptr<Api>& api) {
 
 wire::Service service(Bus& bus) {
   const auto api = std::make_shared<Api>(bus);
-  wire::Service out{
-      .name = "events", .protocols = {wire::Protocol::json_1_1}, .target_prefix = "AWSEvents"};
+  wire::Service out{.name = "events", .protocols = {wire::Protocol::json_1_1}, .target_prefix = "AWSEvents"};
   out.operations = rule_operations(api);
   std::ranges::move(other_operations(api), std::back_inserter(out.operations));
   return out;

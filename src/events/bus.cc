@@ -17,14 +17,13 @@ constexpr std::size_t kCompiledPatternsMax = 1000;
 std::string uuid_of(std::string hash) {
   hash[12] = '4';
   hash[16] = "89ab"[hash[16] % 4];
-  return hash.substr(0, 8) + "-" + hash.substr(8, 4) + "-" + hash.substr(12, 4) + "-" +
-         hash.substr(16, 4) + "-" + hash.substr(20, 12);
+  return hash.substr(0, 8) + "-" + hash.substr(8, 4) + "-" + hash.substr(12, 4) + "-" + hash.substr(16, 4) + "-" +
+         hash.substr(20, 12);
 }
 
 void journal(database::Transaction& tx, Instant now, std::string kind, const DeliveryRow& row,
              const Result<void>& outcome) {
-  json::object detail{
-      {"event", row.event_id}, {"target", row.target_arn}, {"attempt", row.attempts}};
+  json::object detail{{"event", row.event_id}, {"target", row.target_arn}, {"attempt", row.attempts}};
   std::string text = row.rule + " -> " + row.target_arn;
   if (!outcome) {
     detail["error"] = outcome.error().message;
@@ -80,8 +79,7 @@ std::string apply(DeliveryRow& row, const Result<void>& outcome, const Decision&
   return row.dead_letter_arn.empty() ? "events.dead" : "events.failed";
 }
 
-std::map<std::string, std::pair<std::string, std::string>> dead_letter_attributes(
-    const DeliveryRow& row) {
+std::map<std::string, std::pair<std::string, std::string>> dead_letter_attributes(const DeliveryRow& row) {
   std::map<std::string, std::pair<std::string, std::string>> out;
   out["RULE_ARN"] = {"String", row.rule_arn};
   out["TARGET_ARN"] = {"String", row.target_arn};
@@ -97,8 +95,7 @@ std::map<std::string, std::pair<std::string, std::string>> dead_letter_attribute
 task<Result<void>> tried(task<Result<void>> work) {
   try {
     auto outcome = co_await with_deadline(kDeliverLimit, std::move(work));
-    if (!outcome)
-      co_return fail(Fault::timed_out, "Timeout", "The target did not answer in 60 seconds.");
+    if (!outcome) co_return fail(Fault::timed_out, "Timeout", "The target did not answer in 60 seconds.");
     co_return *std::move(outcome);
   } catch (const boost::system::system_error& error) {
     if (error.code() == asio::error::operation_aborted) throw;
@@ -140,8 +137,7 @@ class Bus::Patterns {
 namespace {
 
 // The deliveries of one rule's targets.  Returns how many.
-int add_deliveries(database::Transaction& tx, const Rule& rule, const std::string& rule_arn,
-                   const Received& event) {
+int add_deliveries(database::Transaction& tx, const Rule& rule, const std::string& rule_arn, const Received& event) {
   const auto targets = targets_of(tx, rule.name);
   for (const auto& target : targets) {
     DeliveryRow row;
@@ -164,8 +160,8 @@ int add_deliveries(database::Transaction& tx, const Rule& rule, const std::strin
 
 }  // namespace
 
-Bus::Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock,
-         host::Random& random, Place place, Targets& targets, DeadLetters& dead_letters)
+Bus::Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
+         Targets& targets, DeadLetters& dead_letters)
     : db_(db),
       clock_(clock),
       random_(random),
@@ -194,10 +190,9 @@ std::string Bus::publish(database::Transaction& tx, Event event, Instant receive
     event.id = uuid_of(sha256_hex(id_salt_ + std::to_string(number)));
     name_event(tx, number, event);
   }
-  json::object detail{
-      {"source", event.source}, {"detail-type", event.detail_type}, {"event", to_json(event)}};
-  database::append_journal(tx, received, "events.received", event.id,
-                           event.source + " " + event.detail_type, std::move(detail));
+  json::object detail{{"source", event.source}, {"detail-type", event.detail_type}, {"event", to_json(event)}};
+  database::append_journal(tx, received, "events.received", event.id, event.source + " " + event.detail_type,
+                           std::move(detail));
   tx.after_commit([bell = bell_] { bell->ring(); });
   return event.id;
 }
@@ -229,9 +224,7 @@ task<void> Bus::look_around() {
 task<void> Bus::fire_schedules() {
   const auto now = clock_.now();
   const auto rules = all_rules(db_.read());
-  const auto is_due = [&](const Rule& rule) {
-    return !rule.schedule.empty() && rule.enabled() && rule.due <= now;
-  };
+  const auto is_due = [&](const Rule& rule) { return !rule.schedule.empty() && rule.enabled() && rule.due <= now; };
   if (std::none_of(rules.begin(), rules.end(), is_due)) co_return;
   auto fire = [now, place = place_, salt = id_salt_](database::Transaction& tx) {
     for (auto& rule : all_rules(tx)) {
@@ -263,10 +256,8 @@ task<bool> Bus::match_some() {
     for (const auto& event : events) {
       for (const auto& rule : rules) {
         if (!patterns->match(rule, event)) continue;
-        const int targets =
-            add_deliveries(tx, rule, place.arn("events", "rule/" + rule.name), event);
-        database::append_journal(tx, now, "events.matched", rule.name,
-                                 rule.name + " matched " + event.event_id,
+        const int targets = add_deliveries(tx, rule, place.arn("events", "rule/" + rule.name), event);
+        database::append_journal(tx, now, "events.matched", rule.name, rule.name + " matched " + event.event_id,
                                  {{"event", event.event_id}, {"targets", targets}});
       }
     }
@@ -317,8 +308,7 @@ task<void> Bus::attempt_target(DeliveryRow row) {
   auto handing_over = targets_.deliver(std::move(delivery));
   const auto outcome = co_await tried(std::move(handing_over));
   const auto now = clock_.now();
-  const auto decision =
-      decide(row.policy, row.received, row.attempts, outcome, now, random_.fraction());
+  const auto decision = decide(row.policy, row.received, row.attempts, outcome, now, random_.fraction());
   auto record = [row, outcome, decision, now](database::Transaction& tx) mutable {
     const auto kind = apply(row, outcome, decision);
     update_delivery(tx, row);
@@ -332,12 +322,10 @@ task<void> Bus::attempt_target(DeliveryRow row) {
 task<void> Bus::attempt_dead_letter(DeliveryRow row) {
   ++row.dead_attempts;
   auto body = envelope_of(db_.read(), row.event_number);
-  auto sending =
-      dead_letters_.send(row.dead_letter_arn, std::move(body), dead_letter_attributes(row));
+  auto sending = dead_letters_.send(row.dead_letter_arn, std::move(body), dead_letter_attributes(row));
   const auto outcome = co_await tried(std::move(sending));
   const auto now = clock_.now();
-  const auto decision =
-      decide({}, row.received, row.dead_attempts, outcome, now, random_.fraction());
+  const auto decision = decide({}, row.received, row.dead_attempts, outcome, now, random_.fraction());
   auto record = [row, outcome, decision, now](database::Transaction& tx) mutable {
     const bool again = decision.step == NextStep::again;
     if (again) row.next_at = decision.at;
@@ -347,8 +335,7 @@ task<void> Bus::attempt_dead_letter(DeliveryRow row) {
     const Result<void> why =
         fail(Fault::unavailable, row.error_code,
              outcome ? row.error_message
-                     : row.error_message +
-                           "; and the dead-letter queue refused it: " + outcome.error().message);
+                     : row.error_message + "; and the dead-letter queue refused it: " + outcome.error().message);
     journal(tx, now, "events.dead", row, why);
   };
   co_await db_.write(std::move(record));

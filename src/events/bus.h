@@ -16,20 +16,18 @@
 
 namespace slipway::events {
 
-constexpr int kMatchBatch = 100;  // Events matched in one transaction.
-constexpr Duration kDeliverLimit =
-    std::chrono::seconds(60);  // A target that has not answered by then has failed.
-constexpr Duration kIdleWait =
-    std::chrono::seconds(30);  // The worker looks around at least so often.
-constexpr Duration kAfterTrouble = std::chrono::seconds(1);  // Pause after a write that failed.
+constexpr int kMatchBatch = 100;                              // Events matched in one transaction.
+constexpr Duration kDeliverLimit = std::chrono::seconds(60);  // A target that has not answered by then has failed.
+constexpr Duration kIdleWait = std::chrono::seconds(30);      // The worker looks around at least so often.
+constexpr Duration kAfterTrouble = std::chrono::seconds(1);   // Pause after a write that failed.
 constexpr Duration kPruneEvery = std::chrono::minutes(1);
 constexpr Duration kKeepFinished = std::chrono::hours(24);
 constexpr long long kKeepRows = 10'000;
 
 class Bus {
  public:
-  Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock,
-      host::Random& random, Place place, Targets& targets, DeadLetters& dead_letters);
+  Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
+      Targets& targets, DeadLetters& dead_letters);
 
   // Begins to match and deliver, from where the tables say an earlier bus stopped.  Once.
   void start();
@@ -40,9 +38,7 @@ class Bus {
   // Appends the event to the outbox in the caller's transaction; it goes out after the commit.  An
   // empty id, account or region is filled in.  `received` is the moment of ingestion; the event's
   // own time when it is not given.  Returns the id.
-  std::string publish(database::Transaction& tx, Event event) {
-    return publish(tx, std::move(event), event.time);
-  }
+  std::string publish(database::Transaction& tx, Event event) { return publish(tx, std::move(event), event.time); }
   std::string publish(database::Transaction& tx, Event event, Instant received);
 
   void wake() { bell_->ring(); }  // Rules or the clock have changed.
@@ -52,9 +48,7 @@ class Bus {
   host::Clock& clock() { return clock_; }
   Targets& targets() { return targets_; }
   const Place& place() const { return place_; }
-  std::string rule_arn(const std::string& name) const {
-    return place_.arn("events", "rule/" + name);
-  }
+  std::string rule_arn(const std::string& name) const { return place_.arn("events", "rule/" + name); }
 
  private:
   class Patterns;

@@ -55,9 +55,8 @@ class FakeTargets final : public Targets {
 
 class FakeDeadLetters final : public DeadLetters {
  public:
-  task<Result<void>> send(
-      std::string queue_arn, std::string body,
-      std::map<std::string, std::pair<std::string, std::string>> attributes) override {
+  task<Result<void>> send(std::string queue_arn, std::string body,
+                          std::map<std::string, std::pair<std::string, std::string>> attributes) override {
     letters.push_back({queue_arn, body});
     last = attributes;
     co_return Result<void>{};
@@ -79,9 +78,7 @@ class BusTest : public testing::Test {
   }
   json::object call(std::string operation, json::object input) {
     const auto api = service(*bus);
-    auto answer = run(
-        wire::call(api, std::move(operation), std::move(input), {.place = {}, .now = clock.now()}),
-        io);
+    auto answer = run(wire::call(api, std::move(operation), std::move(input), {.place = {}, .now = clock.now()}), io);
     last_error = answer ? Error{} : answer.error();
     return answer ? answer->output : json::object{};
   }
@@ -213,8 +210,7 @@ TEST_F(BusTest, AScheduleFiresOncePerInterval) {
   call("PutRule", {{"Name", "sweep"}, {"ScheduleExpression", "rate(5 minutes)"}});
   call("PutTargets",
        {{"Rule", "sweep"},
-        {"Targets",
-         json::array{{{"Id", "f"}, {"Arn", "arn:aws:lambda:us-east-1:000000000000:function:f"}}}}});
+        {"Targets", json::array{{{"Id", "f"}, {"Arn", "arn:aws:lambda:us-east-1:000000000000:function:f"}}}}});
   settle();
   EXPECT_EQ(targets.attempts, 0);
   for (int i = 1; i <= 2; ++i) {
@@ -231,8 +227,7 @@ TEST_F(BusTest, ATargetThatWeCannotReachIsRefused) {
   call("PutRule", {{"Name", "push"}, {"EventPattern", R"({"source":["shop"]})"}});
   const auto out = call(
       "PutTargets",
-      {{"Rule", "push"},
-       {"Targets", json::array{{{"Id", "k"}, {"Arn", "arn:aws:kinesis:us-east-1:0:stream/s"}}}}});
+      {{"Rule", "push"}, {"Targets", json::array{{{"Id", "k"}, {"Arn", "arn:aws:kinesis:us-east-1:0:stream/s"}}}}});
   EXPECT_EQ(get_int(out, "FailedEntryCount"), 1);
 }
 
@@ -248,9 +243,8 @@ TEST_F(BusTest, ARuleWithTargetsCannotBeDeleted) {
 }
 
 TEST_F(BusTest, AnAwsSourceIsNotForUsers) {
-  const auto out = call(
-      "PutEvents",
-      {{"Entries", json::array{{{"Source", "aws.ecr"}, {"DetailType", "x"}, {"Detail", "{}"}}}}});
+  const auto out =
+      call("PutEvents", {{"Entries", json::array{{{"Source", "aws.ecr"}, {"DetailType", "x"}, {"Detail", "{}"}}}}});
   EXPECT_EQ(get_int(out, "FailedEntryCount"), 1);
   EXPECT_EQ(out.at("Entries").at(0).at("ErrorCode"), "NotAuthorizedForSourceException");
 }
@@ -260,8 +254,7 @@ TEST_F(BusTest, RulesAreListedInPages) {
     call("PutRule", {{"Name", name}, {"EventPattern", R"({"source":["shop"]})"}});
   const auto first = call("ListRules", {{"Limit", 2}});
   EXPECT_EQ(get_array(first, "Rules").size(), 2U);
-  const auto second =
-      call("ListRules", {{"Limit", 2}, {"NextToken", get_string(first, "NextToken")}});
+  const auto second = call("ListRules", {{"Limit", 2}, {"NextToken", get_string(first, "NextToken")}});
   EXPECT_EQ(second.at("Rules").at(0).at("Name"), "c");
   EXPECT_FALSE(second.contains("NextToken"));
 }

@@ -12,17 +12,15 @@ Duration back_off(int attempts, double fraction) {
   return half + Duration(static_cast<long long>(static_cast<double>(half.count()) * fraction));
 }
 
-Decision decide(const RetryPolicy& policy, Instant received, int attempts,
-                const Result<void>& outcome, Instant now, double fraction) {
+Decision decide(const RetryPolicy& policy, Instant received, int attempts, const Result<void>& outcome, Instant now,
+                double fraction) {
   if (outcome) return {.step = NextStep::done};
   const auto fault = outcome.error().fault;
   if (fault == Fault::denied || fault == Fault::not_found || fault == Fault::unsupported)
     return {.step = NextStep::give_up};
-  if (attempts > policy.retries)
-    return {.step = NextStep::give_up, .exhausted = "MaximumRetryAttempts"};
+  if (attempts > policy.retries) return {.step = NextStep::give_up, .exhausted = "MaximumRetryAttempts"};
   const auto at = now + back_off(attempts, fraction);
-  if (at - received > policy.age)
-    return {.step = NextStep::give_up, .exhausted = "MaximumEventAgeInSeconds"};
+  if (at - received > policy.age) return {.step = NextStep::give_up, .exhausted = "MaximumEventAgeInSeconds"};
   return {.step = NextStep::again, .at = at};
 }
 
@@ -57,8 +55,7 @@ std::map<std::string, int> share_out(const std::map<std::string, int>& due,
   for (const auto& [target, count] : in_flight) free -= count;
   for (const auto& [target, count] : due) {
     const auto busy = in_flight.find(target);
-    room[target] =
-        std::min(count, kInFlightPerTargetMax - (busy == in_flight.end() ? 0 : busy->second));
+    room[target] = std::min(count, kInFlightPerTargetMax - (busy == in_flight.end() ? 0 : busy->second));
   }
   for (bool progress = true; progress && free > 0;) {
     progress = false;

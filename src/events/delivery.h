@@ -43,8 +43,8 @@ Duration back_off(int attempts, double fraction);
 
 // What follows the `attempts`-th attempt (counted from 1).  Missing permission and a missing target
 // are not tried again.
-Decision decide(const RetryPolicy& policy, Instant received, int attempts,
-                const Result<void>& outcome, Instant now, double fraction);
+Decision decide(const RetryPolicy& policy, Instant received, int attempts, const Result<void>& outcome, Instant now,
+                double fraction);
 
 // What AWS calls a failure in the dead letter: NO_PERMISSIONS, NO_RESOURCE, THROTTLING, TIMEOUT,
 // INTERNAL_ERROR…

@@ -33,8 +33,7 @@ TEST(Delivery, GivesUpAfterTheLastRetry) {
 
 TEST(Delivery, GivesUpWhenTheNextAttemptWouldComeTooLate) {
   const RetryPolicy policy{.age = std::chrono::seconds(60)};
-  const auto late =
-      decide(policy, kStart, 1, failed(Fault::throttled), kStart + std::chrono::seconds(60), 0);
+  const auto late = decide(policy, kStart, 1, failed(Fault::throttled), kStart + std::chrono::seconds(60), 0);
   EXPECT_EQ(late.step, NextStep::give_up);
   EXPECT_EQ(late.exhausted, "MaximumEventAgeInSeconds");
 }

@@ -7,17 +7,15 @@ namespace {
 constexpr std::size_t kTimeBytes = 14;
 
 std::unexpected<Error> missing(const std::string& member) {
-  return fail(
-      Fault::invalid, "InvalidArgument",
-      "Parameter " + member + " is not valid. Reason: " + member + " is a required argument.");
+  return fail(Fault::invalid, "InvalidArgument",
+              "Parameter " + member + " is not valid. Reason: " + member + " is a required argument.");
 }
 
 }  // namespace
 
 std::size_t entry_bytes(const json::object& entry) {
   std::size_t bytes = has(entry, "Time") ? kTimeBytes : 0;
-  for (const auto* name : {"Source", "DetailType", "Detail"})
-    bytes += get_string(entry, name).size();
+  for (const auto* name : {"Source", "DetailType", "Detail"}) bytes += get_string(entry, name).size();
   for (const auto& resource : get_strings(entry, "Resources")) bytes += resource.size();
   return bytes;
 }
@@ -31,8 +29,7 @@ Result<Event> read_entry(const json::object& entry, Instant now) {
     return fail(Fault::denied, "NotAuthorizedForSourceException", "Not authorized for the source.");
   }
   const auto detail = parse_json(get_string(entry, "Detail"));
-  if (!detail || !detail->is_object())
-    return fail(Fault::invalid, "MalformedDetail", "Detail is malformed.");
+  if (!detail || !detail->is_object()) return fail(Fault::invalid, "MalformedDetail", "Detail is malformed.");
   return Event{.source = source,
                .detail_type = get_string(entry, "DetailType"),
                .time = has(entry, "Time") ? instant_ms(get_int(entry, "Time")) : now,

@@ -23,21 +23,17 @@ std::optional<std::vector<Step>> parse_path(std::string_view text) {
       auto end = text.find_first_of(".[", at + 1);
       if (end == std::string_view::npos) end = text.size();
       if (end == at + 1) return std::nullopt;
-      steps.push_back(
-          {.key = std::string(text.substr(at + 1, end - at - 1)), .index = std::nullopt});
+      steps.push_back({.key = std::string(text.substr(at + 1, end - at - 1)), .index = std::nullopt});
       at = end;
     } else if (text[at] == '[') {
       const auto end = text.find(']', at);
       if (end == std::string_view::npos) return std::nullopt;
       const auto inner = text.substr(at + 1, end - at - 1);
-      if (inner.size() >= 2 && (inner.front() == '\'' || inner.front() == '"') &&
-          inner.back() == inner.front()) {
-        steps.push_back(
-            {.key = std::string(inner.substr(1, inner.size() - 2)), .index = std::nullopt});
+      if (inner.size() >= 2 && (inner.front() == '\'' || inner.front() == '"') && inner.back() == inner.front()) {
+        steps.push_back({.key = std::string(inner.substr(1, inner.size() - 2)), .index = std::nullopt});
       } else {
         std::size_t index = 0;
-        const auto [stop, error] =
-            std::from_chars(inner.data(), inner.data() + inner.size(), index);
+        const auto [stop, error] = std::from_chars(inner.data(), inner.data() + inner.size(), index);
         if (error != std::errc{} || stop != inner.data() + inner.size()) return std::nullopt;
         steps.push_back({.key = {}, .index = index});
       }
@@ -55,8 +51,7 @@ const json::value* follow(const json::value& from, std::string_view path) {
   const json::value* at = &from;
   for (const auto& step : *steps) {
     if (step.index) {
-      at = at->is_array() && *step.index < at->get_array().size() ? &at->get_array()[*step.index]
-                                                                  : nullptr;
+      at = at->is_array() && *step.index < at->get_array().size() ? &at->get_array()[*step.index] : nullptr;
     } else {
       at = at->is_object() ? at->get_object().if_contains(step.key) : nullptr;
     }
@@ -79,8 +74,8 @@ std::optional<json::value> predefined(std::string_view name, const json::object&
   return std::nullopt;
 }
 
-std::optional<json::value> value_of(const std::string& name, const InputShape& shape,
-                                    const json::object& envelope, const InputContext& context) {
+std::optional<json::value> value_of(const std::string& name, const InputShape& shape, const json::object& envelope,
+                                    const InputContext& context) {
   if (name.starts_with(kPredefined)) return predefined(name, envelope, context);
   const auto path = shape.paths.find(name);
   if (path == shape.paths.end()) return std::nullopt;
@@ -114,8 +109,7 @@ void walk(std::string_view text, OnVariable on_variable, OnText on_text) {
   }
 }
 
-std::string fill(const InputShape& shape, const json::object& envelope,
-                 const InputContext& context) {
+std::string fill(const InputShape& shape, const json::object& envelope, const InputContext& context) {
   std::string out;
   const auto put_variable = [&](const std::string& name, bool quoted) {
     const auto value = value_of(name, shape, envelope, context);
@@ -139,19 +133,17 @@ Result<void> check_template(const InputShape& shape) {
   std::string unknown;
   std::string as_json;
   const auto put_variable = [&](const std::string& name, bool quoted) {
-    const bool known = name.starts_with(kPredefined) ? predefined(name, {}, {}).has_value()
-                                                     : shape.paths.contains(name);
+    const bool known =
+        name.starts_with(kPredefined) ? predefined(name, {}, {}).has_value() : shape.paths.contains(name);
     if (!known && unknown.empty()) unknown = name;
     as_json += quoted ? "x" : "0";
   };
   walk(*shape.template_text, put_variable, [&](char c) { as_json += c; });
   if (!unknown.empty()) {
-    return invalid("Invalid InputTemplate for target : placeholder <" + unknown +
-                   "> is not in InputPathsMap.");
+    return invalid("Invalid InputTemplate for target : placeholder <" + unknown + "> is not in InputPathsMap.");
   }
   if (!parse_json(as_json))
-    return invalid(
-        "Invalid InputTemplate for target : it is neither a JSON object nor a quoted text.");
+    return invalid("Invalid InputTemplate for target : it is neither a JSON object nor a quoted text.");
   return {};
 }
 
@@ -161,21 +153,17 @@ Result<void> check_input(const InputShape& shape) {
   if (shape.fixed.has_value() + shape.path.has_value() + shape.template_text.has_value() > 1) {
     return invalid("Only one of Input, InputPath, or InputTransformer must be provided.");
   }
-  if (shape.fixed && !parse_json(*shape.fixed))
-    return invalid("JSON syntax error in input for target.");
+  if (shape.fixed && !parse_json(*shape.fixed)) return invalid("JSON syntax error in input for target.");
   if (shape.path && !parse_path(*shape.path)) return invalid("Invalid InputPath for target.");
-  if (shape.paths.size() > kInputPathsMax)
-    return invalid("InputPathsMap may have at most 100 entries.");
+  if (shape.paths.size() > kInputPathsMax) return invalid("InputPathsMap may have at most 100 entries.");
   for (const auto& [name, path] : shape.paths) {
-    if (name.starts_with("AWS"))
-      return invalid("Invalid InputPathsMap key " + name + ": keys may not start with AWS.");
+    if (name.starts_with("AWS")) return invalid("Invalid InputPathsMap key " + name + ": keys may not start with AWS.");
     if (!parse_path(path)) return invalid("Invalid InputPathsMap value " + path + ".");
   }
   return shape.template_text ? check_template(shape) : Result<void>{};
 }
 
-std::string shape_input(const InputShape& shape, const json::object& envelope,
-                        const InputContext& context) {
+std::string shape_input(const InputShape& shape, const json::object& envelope, const InputContext& context) {
   if (shape.fixed) return *shape.fixed;
   if (shape.path) {
     const json::value whole(envelope);

@@ -34,7 +34,6 @@ Result<void> check_input(const InputShape& shape);
 
 // The payload: JSON text.  `envelope` is the whole event.  A path that leads nowhere gives an empty
 // text in a template's quotes, null-like nothing elsewhere, as AWS does; it is no error.
-std::string shape_input(const InputShape& shape, const json::object& envelope,
-                        const InputContext& context);
+std::string shape_input(const InputShape& shape, const json::object& envelope, const InputContext& context);
 
 }  // namespace slipway::events

@@ -6,10 +6,8 @@ namespace slipway::events {
 namespace {
 
 const json::object kEvent =
-    json::parse(R"({"id":"1","source":"aws.ecr","detail":{"tag":"latest","n":3,"list":["a","b"]}})")
-        .as_object();
-const InputContext kContext{.rule_arn = "arn:aws:events:us-east-1:000000000000:rule/push",
-                            .rule_name = "push"};
+    json::parse(R"({"id":"1","source":"aws.ecr","detail":{"tag":"latest","n":3,"list":["a","b"]}})").as_object();
+const InputContext kContext{.rule_arn = "arn:aws:events:us-east-1:000000000000:rule/push", .rule_name = "push"};
 
 TEST(Input, IsTheWholeEventByDefault) {
   EXPECT_EQ(json::parse(shape_input({}, kEvent, kContext)), json::value(kEvent));
@@ -21,12 +19,10 @@ TEST(Input, APathTakesAPart) {
 }
 
 TEST(Input, ATemplateInsertsTextInQuotesAndJsonElsewhere) {
-  const InputShape shape{
-      .template_text = R"({"t":"<tag>!","n":<n>,"rule":<aws.events.rule-name>,"gone":"<gone>"})",
-      .paths = {{"tag", "$.detail.tag"}, {"n", "$.detail.n"}, {"gone", "$.detail.gone"}}};
+  const InputShape shape{.template_text = R"({"t":"<tag>!","n":<n>,"rule":<aws.events.rule-name>,"gone":"<gone>"})",
+                         .paths = {{"tag", "$.detail.tag"}, {"n", "$.detail.n"}, {"gone", "$.detail.gone"}}};
   ASSERT_TRUE(check_input(shape));
-  EXPECT_EQ(shape_input(shape, kEvent, kContext),
-            R"({"t":"latest!","n":3,"rule":"push","gone":""})");
+  EXPECT_EQ(shape_input(shape, kEvent, kContext), R"({"t":"latest!","n":3,"rule":"push","gone":""})");
 }
 
 TEST(Input, APlaceholderThatNothingFillsIsRefused) {

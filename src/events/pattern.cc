@@ -13,8 +13,7 @@ namespace {
 using Fields = std::map<std::string, std::vector<Predicate>>;
 
 std::unexpected<Error> invalid(const std::string& reason) {
-  return fail(Fault::invalid, "InvalidEventPatternException",
-              "Event pattern is not valid. Reason: " + reason);
+  return fail(Fault::invalid, "InvalidEventPatternException", "Event pattern is not valid. Reason: " + reason);
 }
 
 std::string shown(const json::value& value) {
@@ -83,20 +82,16 @@ Result<Predicate> read_exact(const json::value& value) {
 // {"prefix": S} or {"prefix": {"equals-ignore-case": S}}; `name` is prefix or suffix.
 Result<Predicate> read_affix(const std::string& name, const json::value& value) {
   const bool front = name == "prefix";
-  if (value.is_string())
-    return Predicate{.test = front ? Test::prefix : Test::suffix, .text = shown(value)};
+  if (value.is_string()) return Predicate{.test = front ? Test::prefix : Test::suffix, .text = shown(value)};
   if (!value.is_object()) return invalid(name + " match pattern must be a string");
   const auto& object = value.get_object();
-  if (object.empty())
-    return invalid((front ? "Prefix" : "Suffix") + std::string(" expression name not found"));
+  if (object.empty()) return invalid((front ? "Prefix" : "Suffix") + std::string(" expression name not found"));
   const auto& inner = *object.begin();
   if (inner.key() != "equals-ignore-case")
     return invalid("Unsupported " + name + " pattern: " + std::string(inner.key()));
-  if (!inner.value().is_string())
-    return invalid("equals-ignore-case match pattern must be a string");
+  if (!inner.value().is_string()) return invalid("equals-ignore-case match pattern must be a string");
   if (object.size() > 1) return invalid("Only one key allowed in match expression");
-  return folded(front ? Test::prefix_ignoring_case : Test::suffix_ignoring_case,
-                view(inner.value().get_string()));
+  return folded(front ? Test::prefix_ignoring_case : Test::suffix_ignoring_case, view(inner.value().get_string()));
 }
 
 Result<Predicate> read_wildcard(const json::value& value) {
@@ -112,8 +107,7 @@ Result<void> read_upper_bound(const json::array& terms, Range& range) {
   if (!terms[2].is_string()) return invalid("Bad value in numeric range: " + shown(terms[2]));
   const auto op = shown(terms[2]);
   if (op != "<" && op != "<=") return invalid("Bad numeric range operator: " + op);
-  if (terms.size() < 4 || !is_number(terms[3]))
-    return invalid("Value of " + op + " must be numeric");
+  if (terms.size() < 4 || !is_number(terms[3])) return invalid("Value of " + op + " must be numeric");
   auto bound = comparable(terms[3]);
   if (!bound) return fail(bound);
   range.high = bound->value;
@@ -131,8 +125,7 @@ Result<Predicate> read_numeric(const json::value& value) {
   const auto op = shown(terms[0]);
   const bool equals = op == "=";
   const bool lower = op == ">" || op == ">=";
-  if (!equals && !lower && op != "<" && op != "<=")
-    return invalid("Unrecognized numeric range operator: " + op);
+  if (!equals && !lower && op != "<" && op != "<=") return invalid("Unrecognized numeric range operator: " + op);
   if (terms.size() < 2 || !is_number(terms[1]))
     return invalid("Value of " + (equals ? "equals" : op) + " must be numeric");
   auto bound = comparable(terms[1]);
@@ -175,8 +168,7 @@ Result<Predicate> read_excluded_text(const std::string& name, const json::value&
   if (name == "wildcard") return read_wildcard(value);
   if (name == "equals-ignore-case") {
     if (value.is_string()) return folded(Test::same_ignoring_case, view(value.get_string()));
-    return invalid(
-        "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.");
+    return invalid("Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.");
   }
   if (!value.is_string()) return invalid("prefix/suffix match pattern must be a string");
   if (value.get_string().empty()) return invalid("Null prefix/suffix not allowed");
@@ -210,9 +202,8 @@ Result<Predicate> read_anything_but(const json::value& value) {
   if (!single && !value.is_array() && !value.is_object()) {
     return invalid("Value of anything-but must be an array or single string/number value.");
   }
-  auto none_of = value.is_object()
-                     ? read_excluded_kind(value.get_object())
-                     : read_excluded_values(single ? json::array{value} : value.get_array());
+  auto none_of = value.is_object() ? read_excluded_kind(value.get_object())
+                                   : read_excluded_values(single ? json::array{value} : value.get_array());
   if (!none_of) return fail(none_of);
   return Predicate{.test = Test::anything_but, .none_of = *std::move(none_of)};
 }
@@ -254,8 +245,7 @@ Result<Predicate> read_predicate(const json::value& item) {
   auto predicate = read_named(name, object.begin()->value());
   if (predicate && object.size() > 1) {
     const bool streams = name == "numeric" || name == "anything-but";
-    return invalid(streams ? "Too many elements in numeric expression"
-                           : "Only one key allowed in match expression");
+    return invalid(streams ? "Too many elements in numeric expression" : "Only one key allowed in match expression");
   }
   return predicate;
 }
@@ -279,19 +269,16 @@ Result<std::vector<Fields>> read_or(const json::value& value, const std::string&
   if (!value.is_array()) return invalid("It must be an Array followed with $or.");
   const auto& branches = value.get_array();
   for (const auto& branch : branches) {
-    if (!branch.is_object())
-      return invalid("Only JSON object is allowed in array of $or relationship.");
+    if (!branch.is_object()) return invalid("Only JSON object is allowed in array of $or relationship.");
   }
-  if (branches.size() < 2)
-    return invalid("There must have at least 2 Objects in $or relationship.");
+  if (branches.size() < 2) return invalid("There must have at least 2 Objects in $or relationship.");
   std::vector<Fields> out;
   for (const auto& branch : branches) {
     auto taken = read_object(branch.get_object(), prefix, so_far, true);
     if (!taken) return fail(taken);
     out.insert(out.end(), taken->begin(), taken->end());
     if (out.size() > kAlternativesMax)
-      return invalid(
-          "Rule is too complex - the branches of $or combine to more than 1000 alternatives");
+      return invalid("Rule is too complex - the branches of $or combine to more than 1000 alternatives");
   }
   return out;
 }
@@ -305,8 +292,7 @@ Result<std::vector<Fields>> read_object(const json::object& object, const std::s
     const std::string key = member.key();
     const auto& value = member.value();
     const bool reserved = std::find(kReserved.begin(), kReserved.end(), key) != kReserved.end();
-    if (in_or && reserved)
-      return invalid(key + " is Ruler reserved fieldName which cannot be used inside $or.");
+    if (in_or && reserved) return invalid(key + " is Ruler reserved fieldName which cannot be used inside $or.");
     if (key == "$or") {
       auto branched = read_or(value, prefix, so_far);
       if (!branched) return fail(branched);
@@ -334,13 +320,11 @@ void gather_wildcards(const std::vector<Predicate>& predicates, std::vector<std:
 }
 
 Result<void> check_size(const Fields& fields) {
-  if (fields.size() > kFieldsPerAlternativeMax)
-    return invalid("Rule is too complex - more than 256 fields");
+  if (fields.size() > kFieldsPerAlternativeMax) return invalid("Rule is too complex - more than 256 fields");
   for (const auto& [path, predicates] : fields) {
     std::vector<std::string> wildcards;
     gather_wildcards(predicates, wildcards);
-    if (!wildcards.empty() &&
-        wildcard_complexity(wildcards, kWildcardComplexityMax + 1) > kWildcardComplexityMax) {
+    if (!wildcards.empty() && wildcard_complexity(wildcards, kWildcardComplexityMax + 1) > kWildcardComplexityMax) {
       return invalid(
           "Rule is too complex - try using fewer wildcard characters or fewer repeating character "
           "sequences after a wildcard "
@@ -373,8 +357,7 @@ class Leaves {
  private:
   void take(const std::string& path, const json::value& value, const Membership& membership) {
     if (value.is_object()) {
-      for (const auto& member : value.get_object())
-        take(path_of(path, member.key()), member.value(), membership);
+      for (const auto& member : value.get_object()) take(path_of(path, member.key()), member.value(), membership);
     } else if (value.is_array()) {
       const int id = next_array_++;
       int index = 0;
@@ -421,29 +404,23 @@ bool asks_for_absence(const Field& field) {
 std::vector<const Leaf*> satisfied(const Field& field, const std::vector<Leaf>& leaves) {
   std::vector<const Leaf*> out;
   for (const auto& leaf : leaves) {
-    const auto holds_here = [&](const Predicate& predicate) {
-      return holds(predicate, *leaf.value);
-    };
+    const auto holds_here = [&](const Predicate& predicate) { return holds(predicate, *leaf.value); };
     if (std::any_of(field.any_of.begin(), field.any_of.end(), holds_here)) out.push_back(&leaf);
   }
   return out;
 }
 
-std::set<Choice> extend(const std::set<Choice>& choices, const Field& field,
-                        const std::vector<Leaf>& leaves, const std::set<int>& needed) {
+std::set<Choice> extend(const std::set<Choice>& choices, const Field& field, const std::vector<Leaf>& leaves,
+                        const std::set<int>& needed) {
   const auto candidates = satisfied(field, leaves);
   const bool absence = asks_for_absence(field);
   std::set<Choice> out;
   for (const auto& choice : choices) {
     for (const auto* leaf : candidates) {
-      if (auto combined = combine(choice, leaf->membership))
-        out.insert(only_needed(*combined, needed));
+      if (auto combined = combine(choice, leaf->membership)) out.insert(only_needed(*combined, needed));
     }
-    const auto fits = [&](const Leaf& leaf) {
-      return combine(choice, leaf.membership).has_value();
-    };
-    if (absence && std::none_of(leaves.begin(), leaves.end(), fits))
-      out.insert(only_needed(choice, needed));
+    const auto fits = [&](const Leaf& leaf) { return combine(choice, leaf.membership).has_value(); };
+    if (absence && std::none_of(leaves.begin(), leaves.end(), fits)) out.insert(only_needed(choice, needed));
   }
   return out;
 }
@@ -487,9 +464,8 @@ Result<Pattern> compile(std::string_view text) {
 
 bool matches(const Pattern& pattern, const json::value& event) {
   const Leaves leaves(event);
-  return std::any_of(
-      pattern.any_of.begin(), pattern.any_of.end(),
-      [&](const Alternative& alternative) { return alternative_matches(alternative, leaves); });
+  return std::any_of(pattern.any_of.begin(), pattern.any_of.end(),
+                     [&](const Alternative& alternative) { return alternative_matches(alternative, leaves); });
 }
 
 }  // namespace slipway::events

@@ -45,8 +45,7 @@ TEST(Pattern, AgreesWithEveryRecordedCase) {
   std::ifstream file(test_data() + "/patterns/cases.jsonl");
   if (!file) GTEST_SKIP() << "no pattern cases in " << test_data();
   int cases = 0;
-  for (std::string line; std::getline(file, line); ++cases)
-    check_case(json::parse(line).as_object());
+  for (std::string line; std::getline(file, line); ++cases) check_case(json::parse(line).as_object());
   EXPECT_GT(cases, 90);
 }
 
@@ -61,8 +60,7 @@ TEST(Pattern, AgreesWithRecordedVerdictsOnCornerCases) {
     if (line.starts_with('#') || arrow == std::string::npos) continue;
     const auto compiled = compile(line.substr(0, arrow));
     std::string rest = line.substr(arrow + 6);
-    for (std::size_t at = 0, end = 0; (end = rest.find("   ", at)) != std::string::npos;
-         at = end + 3) {
+    for (std::size_t at = 0, end = 0; (end = rest.find("   ", at)) != std::string::npos; at = end + 3) {
       const std::string verdict = rest.substr(at, end - at);
       if (verdict.size() < 3 || verdict[verdict.size() - 2] != ':' || !compiled) continue;
       const auto event = parse_json(verdict.substr(0, verdict.size() - 2));
@@ -80,12 +78,9 @@ TEST(Pattern, AgreesWithRecordedVerdictsOnCornerCases) {
 }
 
 TEST(Pattern, AnEcrPushOfTheRightTagMatches) {
-  const auto* pattern =
-      R"({"source":["aws.ecr"],"detail":{"action-type":["PUSH"],"image-tag":["latest"]}})";
-  EXPECT_TRUE(match(
-      pattern, R"({"source":"aws.ecr","detail":{"action-type":"PUSH","image-tag":"latest"}})"));
-  EXPECT_FALSE(
-      match(pattern, R"({"source":"aws.ecr","detail":{"action-type":"PUSH","image-tag":"v2"}})"));
+  const auto* pattern = R"({"source":["aws.ecr"],"detail":{"action-type":["PUSH"],"image-tag":["latest"]}})";
+  EXPECT_TRUE(match(pattern, R"({"source":"aws.ecr","detail":{"action-type":"PUSH","image-tag":"latest"}})"));
+  EXPECT_FALSE(match(pattern, R"({"source":"aws.ecr","detail":{"action-type":"PUSH","image-tag":"v2"}})"));
   EXPECT_FALSE(match(pattern, R"({"source":"aws.ecr","detail":{"action-type":"PUSH"}})"));
 }
 
@@ -111,15 +106,13 @@ TEST(Pattern, IndependentArraysDoNotMultiply) {
 TEST(Pattern, WildcardsThatShareManyPrefixesAreTooComplex) {
   EXPECT_EQ(wildcard_complexity({"*:*:*:*:*:event-bus/*"}, 100), 11);
   EXPECT_EQ(wildcard_complexity({"*:stack/X/*"}, 100), 3);
-  EXPECT_EQ(wildcard_complexity({"*:stack/A/*", "*:stack/B/*", "*:stack/C/*", "*:stack/D/*"}, 100),
-            12);
+  EXPECT_EQ(wildcard_complexity({"*:stack/A/*", "*:stack/B/*", "*:stack/C/*", "*:stack/D/*"}, 100), 12);
 }
 
 TEST(Pattern, AnUnknownMatcherIsNamedInTheError) {
   const auto refused = compile(R"({"a":[{"regexp":"x"}]})");
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message,
-            "Event pattern is not valid. Reason: Unrecognized match type regexp");
+  EXPECT_EQ(refused.error().message, "Event pattern is not valid. Reason: Unrecognized match type regexp");
 }
 
 }  // namespace

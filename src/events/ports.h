@@ -37,9 +37,8 @@ class DeadLetters {
  public:
   virtual ~DeadLetters() = default;
   // Puts `body` into the queue.  `attributes`: name -> (SQS type, value).
-  virtual task<Result<void>> send(
-      std::string queue_arn, std::string body,
-      std::map<std::string, std::pair<std::string, std::string>> attributes) = 0;
+  virtual task<Result<void>> send(std::string queue_arn, std::string body,
+                                  std::map<std::string, std::pair<std::string, std::string>> attributes) = 0;
 };
 
 }  // namespace slipway::events

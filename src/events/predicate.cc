@@ -58,11 +58,7 @@ bool text_holds(const Predicate& predicate, std::string_view text) {
 char32_t decode(std::string_view text, std::size_t& at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(at);
-  const std::size_t length = lead < 0x80    ? 1
-                             : lead >= 0xF0 ? 4
-                             : lead >= 0xE0 ? 3
-                             : lead >= 0xC0 ? 2
-                                            : 1;
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
   if (length == 1 || at + length > text.size()) return byte(at++);
   char32_t code = lead & (0xFFU >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) code = (code << 6) | (byte(at + i) & 0x3FU);
@@ -82,8 +78,8 @@ char32_t lower(char32_t code) {
     return code + 0x20;
   }
   if (code >= 0x400 && code <= 0x40F) return code + 0x50;
-  const bool even_is_upper = (code >= 0x100 && code <= 0x137 && code != 0x130) ||
-                             (code >= 0x14A && code <= 0x177) || (code >= 0x460 && code <= 0x481);
+  const bool even_is_upper = (code >= 0x100 && code <= 0x137 && code != 0x130) || (code >= 0x14A && code <= 0x177) ||
+                             (code >= 0x460 && code <= 0x481);
   if (even_is_upper) return code | 1U;
   const bool odd_is_upper = (code >= 0x139 && code <= 0x148) || (code >= 0x179 && code <= 0x17E);
   if (odd_is_upper && (code & 1U) == 1) return code + 1;
@@ -138,8 +134,7 @@ class PrefixSets {
   std::set<std::size_t> after(const std::set<std::size_t>& live, int next) const {
     std::set<std::size_t> out;
     for (const auto p : live) {
-      if (!star_[p] && !at_end(p) && next >= 0 && characters_[p] == static_cast<char>(next))
-        add(out, p + 1);
+      if (!star_[p] && !at_end(p) && next >= 0 && characters_[p] == static_cast<char>(next)) add(out, p + 1);
       // A prefix that ends with a star goes on matching whatever comes.
       if (p > 0 && !starts(p) && star_[p - 1]) add(out, p);
     }
@@ -147,9 +142,8 @@ class PrefixSets {
   }
 
   int count(const std::set<std::size_t>& live) const {
-    return static_cast<int>(std::count_if(live.begin(), live.end(), [&](std::size_t p) {
-      return p > 0 && !starts(p) && holds_star_[p - 1];
-    }));
+    return static_cast<int>(std::count_if(live.begin(), live.end(),
+                                          [&](std::size_t p) { return p > 0 && !starts(p) && holds_star_[p - 1]; }));
   }
 
   std::set<int> alphabet() const {
@@ -161,9 +155,7 @@ class PrefixSets {
   }
 
  private:
-  bool starts(std::size_t p) const {
-    return std::find(start_.begin(), start_.end(), p) != start_.end();
-  }
+  bool starts(std::size_t p) const { return std::find(start_.begin(), start_.end(), p) != start_.end(); }
   bool at_end(std::size_t p) const { return p + 1 == star_.size() || starts(p + 1); }
   void add(std::set<std::size_t>& live, std::size_t p) const {
     if (!live.insert(p).second) return;
@@ -177,8 +169,7 @@ class PrefixSets {
 };
 
 bool usual_address_spelling(std::string_view text) {
-  return !text.empty() &&
-         text.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos &&
+  return !text.empty() && text.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos &&
          text.find_first_of(":.") != std::string_view::npos;
 }
 
@@ -199,8 +190,7 @@ bool Block::contains(std::string_view address) const {
     const auto index = static_cast<std::size_t>(bit / 8);
     const int counted = std::min(8, bits - bit);
     const auto mask = static_cast<unsigned char>(0xFF00U >> static_cast<unsigned>(counted));
-    if (((static_cast<unsigned char>(address[index]) ^ static_cast<unsigned char>(network[index])) &
-         mask) != 0)
+    if (((static_cast<unsigned char>(address[index]) ^ static_cast<unsigned char>(network[index])) & mask) != 0)
       return false;
   }
   return true;
@@ -237,13 +227,12 @@ bool holds(const Predicate& predicate, const json::value& value) {
 std::optional<Number> number_of(const json::value& value) {
   if (value.is_double()) return Number{.value = value.get_double() == 0 ? 0.0 : value.get_double()};
   if (!value.is_int64() && !value.is_uint64()) return std::nullopt;
-  const double as_double = value.is_int64() ? static_cast<double>(value.get_int64())
-                                            : static_cast<double>(value.get_uint64());
-  const std::string digits =
-      value.is_int64() ? std::to_string(value.get_int64()) : std::to_string(value.get_uint64());
+  const double as_double =
+      value.is_int64() ? static_cast<double>(value.get_int64()) : static_cast<double>(value.get_uint64());
+  const std::string digits = value.is_int64() ? std::to_string(value.get_int64()) : std::to_string(value.get_uint64());
   std::array<char, 400> shortest;
-  const auto written = std::to_chars(shortest.data(), shortest.data() + shortest.size(), as_double,
-                                     std::chars_format::scientific);
+  const auto written =
+      std::to_chars(shortest.data(), shortest.data() + shortest.size(), as_double, std::chars_format::scientific);
   // The value compares when its shortest decimal has the digits that were written.
   std::string significant;
   for (const char* c = shortest.data(); c != written.ptr && *c != 'e'; ++c) {
@@ -270,8 +259,7 @@ std::optional<std::string> address_of(std::string_view text) {
   for (const auto& part : parts) {
     int number = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-    if (error != std::errc{} || end != part.data() + part.size() || number > 255)
-      return std::nullopt;
+    if (error != std::errc{} || end != part.data() + part.size() || number > 255) return std::nullopt;
     bytes += static_cast<char>(number);
   }
   return bytes;
@@ -289,8 +277,7 @@ Result<Block> parse_block(std::string_view text) {
   if (!usual_address_spelling(parts[0])) return reason("Nonstandard IP address: " + parts[0]);
   const auto address = address_of(parts[0]);
   if (!address) return reason("Invalid IP address: " + parts[0]);
-  if (address->size() == kIpv4Bytes && block.bits >= 32)
-    return reason("IPv4 mask bits must be < 32");
+  if (address->size() == kIpv4Bytes && block.bits >= 32) return reason("IPv4 mask bits must be < 32");
   if (block.bits >= 128) return reason("IPv6 mask bits must be < 128");
   block.network = *address;
   return block;
@@ -347,8 +334,7 @@ int wildcard_complexity(const std::vector<std::string>& patterns, int enough) {
     for (const int next : alphabet) {
       auto following = sets.after(live, next);
       most = std::max(most, sets.count(following));
-      if (!following.empty() && seen.insert(following).second)
-        to_visit.push_back(std::move(following));
+      if (!following.empty() && seen.insert(following).second) to_visit.push_back(std::move(following));
     }
     if (seen.size() > kComplexityStatesMax) return enough;
   }

@@ -26,22 +26,18 @@ std::optional<Duration> unit_of(std::string unit, long long value) {
 
 Result<Duration> parse_rate(std::string_view expression) {
   if (expression.starts_with("cron(")) {
-    return fail(
-        Fault::unsupported, "ValidationException",
-        "cron(...) schedules are not supported yet; use rate(...), for example rate(5 minutes).");
+    return fail(Fault::unsupported, "ValidationException",
+                "cron(...) schedules are not supported yet; use rate(...), for example rate(5 minutes).");
   }
   const auto invalid = [] {
-    return fail(Fault::invalid, "ValidationException",
-                "Parameter ScheduleExpression is not valid.");
+    return fail(Fault::invalid, "ValidationException", "Parameter ScheduleExpression is not valid.");
   };
   if (!expression.starts_with("rate(") || !expression.ends_with(')')) return invalid();
   const auto parts = split(trim(expression.substr(5, expression.size() - 6)), ' ');
   if (parts.size() != 2) return invalid();
   long long value = 0;
-  const auto [end, error] =
-      std::from_chars(parts[0].data(), parts[0].data() + parts[0].size(), value);
-  if (error != std::errc{} || end != parts[0].data() + parts[0].size() || value < 1 ||
-      value > kRateValueMax)
+  const auto [end, error] = std::from_chars(parts[0].data(), parts[0].data() + parts[0].size(), value);
+  if (error != std::errc{} || end != parts[0].data() + parts[0].size() || value < 1 || value > kRateValueMax)
     return invalid();
   const auto unit = unit_of(parts[1], value);
   if (!unit) return invalid();

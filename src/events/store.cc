@@ -43,8 +43,7 @@ DeliveryRow to_delivery(const database::Row& row) {
   return out;
 }
 
-constexpr const char* kRuleColumns =
-    "name, pattern, schedule, state, description, role_arn, created_by, due";
+constexpr const char* kRuleColumns = "name, pattern, schedule, state, description, role_arn, created_by, due";
 
 }  // namespace
 
@@ -64,8 +63,7 @@ InputShape Target::input() const {
 
 RetryPolicy Target::policy() const {
   const auto given = get_object(definition, "RetryPolicy");
-  const auto seconds =
-      get_int(given, "MaximumEventAgeInSeconds", kAgeDefault / std::chrono::seconds(1));
+  const auto seconds = get_int(given, "MaximumEventAgeInSeconds", kAgeDefault / std::chrono::seconds(1));
   return {.retries = static_cast<int>(get_int(given, "MaximumRetryAttempts", kRetriesDefault)),
           .age = std::chrono::seconds(seconds)};
 }
@@ -113,24 +111,22 @@ database::Schema schema() {
 }
 
 std::optional<Rule> find_rule(database::Connection& db, const std::string& name) {
-  const auto row = db.query_one(
-      std::string("SELECT ") + kRuleColumns + " FROM events_rules WHERE name = ?1", {name});
+  const auto row = db.query_one(std::string("SELECT ") + kRuleColumns + " FROM events_rules WHERE name = ?1", {name});
   if (!row) return std::nullopt;
   return to_rule(*row);
 }
 
 std::vector<Rule> all_rules(database::Connection& db) {
   std::vector<Rule> out;
-  for (const auto& row :
-       db.query(std::string("SELECT ") + kRuleColumns + " FROM events_rules ORDER BY name"))
+  for (const auto& row : db.query(std::string("SELECT ") + kRuleColumns + " FROM events_rules ORDER BY name"))
     out.push_back(to_rule(row));
   return out;
 }
 
 void put_rule(database::Transaction& tx, const Rule& rule) {
   tx.execute("INSERT OR REPLACE INTO events_rules VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-             {rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn,
-              rule.created_by, rule.due.ms()});
+             {rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn, rule.created_by,
+              rule.due.ms()});
 }
 
 void delete_rule(database::Transaction& tx, const std::string& name) {
@@ -140,8 +136,7 @@ void delete_rule(database::Transaction& tx, const std::string& name) {
 std::vector<Target> targets_of(database::Connection& db, const std::string& rule) {
   std::vector<Target> out;
   for (const auto& row :
-       db.query("SELECT rule, id, arn, definition FROM events_targets WHERE rule = ?1 ORDER BY id",
-                {rule})) {
+       db.query("SELECT rule, id, arn, definition FROM events_targets WHERE rule = ?1 ORDER BY id", {rule})) {
     out.push_back({.rule = row.text(0),
                    .id = row.text(1),
                    .arn = row.text(2),
@@ -161,8 +156,7 @@ bool delete_target(database::Transaction& tx, const std::string& rule, const std
 
 std::vector<std::string> rules_of_target(database::Connection& db, const std::string& arn) {
   std::vector<std::string> out;
-  for (const auto& row :
-       db.query("SELECT DISTINCT rule FROM events_targets WHERE arn = ?1 ORDER BY rule", {arn})) {
+  for (const auto& row : db.query("SELECT DISTINCT rule FROM events_targets WHERE arn = ?1 ORDER BY rule", {arn})) {
     out.push_back(row.text(0));
   }
   return out;
@@ -170,8 +164,7 @@ std::vector<std::string> rules_of_target(database::Connection& db, const std::st
 
 json::array tags_of(database::Connection& db, const std::string& arn) {
   json::array out;
-  for (const auto& row :
-       db.query("SELECT key, value FROM events_tags WHERE arn = ?1 ORDER BY key", {arn})) {
+  for (const auto& row : db.query("SELECT key, value FROM events_tags WHERE arn = ?1 ORDER BY key", {arn})) {
     out.push_back(json::object{{"Key", row.text(0)}, {"Value", row.text(1)}});
   }
   return out;
@@ -185,17 +178,13 @@ void put_tags(database::Transaction& tx, const std::string& arn, const json::arr
   }
 }
 
-void delete_tags(database::Transaction& tx, const std::string& arn,
-                 const std::vector<std::string>& keys) {
-  for (const auto& key : keys)
-    tx.execute("DELETE FROM events_tags WHERE arn = ?1 AND key = ?2", {arn, key});
+void delete_tags(database::Transaction& tx, const std::string& arn, const std::vector<std::string>& keys) {
+  for (const auto& key : keys) tx.execute("DELETE FROM events_tags WHERE arn = ?1 AND key = ?2", {arn, key});
 }
 
-long long append_event(database::Transaction& tx, const Event& event, Instant at,
-                       const std::string& only_rule) {
-  tx.execute(
-      "INSERT INTO events_outbox (at, event_id, envelope, only_rule) VALUES (?1, ?2, ?3, ?4)",
-      {at.ms(), event.id, json::serialize(to_json(event)), only_rule});
+long long append_event(database::Transaction& tx, const Event& event, Instant at, const std::string& only_rule) {
+  tx.execute("INSERT INTO events_outbox (at, event_id, envelope, only_rule) VALUES (?1, ?2, ?3, ?4)",
+             {at.ms(), event.id, json::serialize(to_json(event)), only_rule});
   return tx.last_insert_id();
 }
 
@@ -232,15 +221,14 @@ void add_delivery(database::Transaction& tx, const DeliveryRow& row) {
       "dead_letter_arn, retries, age_ms, received, attempts, dead_attempts, next_at, state, "
       "error_code, error_message, exhausted) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, 0, '', '', '')",
-      {row.event_number, row.event_id, row.rule, row.rule_arn, row.target_id, row.target_arn,
-       row.payload, row.dead_letter_arn, static_cast<long long>(row.policy.retries),
-       static_cast<long long>(row.policy.age.count()), row.received.ms(), row.next_at.ms()});
+      {row.event_number, row.event_id, row.rule, row.rule_arn, row.target_id, row.target_arn, row.payload,
+       row.dead_letter_arn, static_cast<long long>(row.policy.retries), static_cast<long long>(row.policy.age.count()),
+       row.received.ms(), row.next_at.ms()});
 }
 
 std::optional<DeliveryRow> find_delivery(database::Connection& db, long long number) {
-  const auto row = db.query_one(
-      std::string("SELECT ") + kDeliveryColumns + " FROM events_deliveries WHERE number = ?1",
-      {number});
+  const auto row =
+      db.query_one(std::string("SELECT ") + kDeliveryColumns + " FROM events_deliveries WHERE number = ?1", {number});
   if (!row) return std::nullopt;
   return to_delivery(*row);
 }
@@ -255,8 +243,7 @@ std::map<std::string, int> due_by_target(database::Connection& db, Instant now) 
   return out;
 }
 
-std::vector<long long> due_for_target(database::Connection& db, const std::string& target_arn,
-                                      Instant now, int limit) {
+std::vector<long long> due_for_target(database::Connection& db, const std::string& target_arn, Instant now, int limit) {
   std::vector<long long> out;
   const auto rows = db.query(
       "SELECT number FROM events_deliveries WHERE state < 2 AND target_arn = ?1 AND next_at <= ?2 "
@@ -267,8 +254,8 @@ std::vector<long long> due_for_target(database::Connection& db, const std::strin
 }
 
 std::optional<Instant> next_due(database::Connection& db, Instant now) {
-  const auto row = db.query_one(
-      "SELECT MIN(next_at) FROM events_deliveries WHERE state < 2 AND next_at > ?1", {now.ms()});
+  const auto row =
+      db.query_one("SELECT MIN(next_at) FROM events_deliveries WHERE state < 2 AND next_at > ?1", {now.ms()});
   if (!row || row->is_null(0)) return std::nullopt;
   return row->instant(0);
 }
@@ -278,20 +265,18 @@ void update_delivery(database::Transaction& tx, const DeliveryRow& row) {
       "UPDATE events_deliveries SET attempts = ?2, dead_attempts = ?3, next_at = ?4, state = ?5, "
       "error_code = ?6, error_message = ?7, "
       "exhausted = ?8 WHERE number = ?1",
-      {row.number, static_cast<long long>(row.attempts), static_cast<long long>(row.dead_attempts),
-       row.next_at.ms(), static_cast<long long>(row.state), row.error_code, row.error_message,
-       row.exhausted});
+      {row.number, static_cast<long long>(row.attempts), static_cast<long long>(row.dead_attempts), row.next_at.ms(),
+       static_cast<long long>(row.state), row.error_code, row.error_message, row.exhausted});
 }
 
-void add_attempt(database::Transaction& tx, long long delivery, int attempt, Instant at,
-                 const std::string& code, const std::string& message) {
+void add_attempt(database::Transaction& tx, long long delivery, int attempt, Instant at, const std::string& code,
+                 const std::string& message) {
   tx.execute("INSERT INTO events_attempts VALUES (?1, ?2, ?3, ?4, ?5)",
              {delivery, static_cast<long long>(attempt), at.ms(), code, message});
 }
 
 std::string envelope_of(database::Connection& db, long long event_number) {
-  const auto row =
-      db.query_one("SELECT envelope FROM events_outbox WHERE number = ?1", {event_number});
+  const auto row = db.query_one("SELECT envelope FROM events_outbox WHERE number = ?1", {event_number});
   return row ? row->text(0) : std::string();
 }
 
@@ -300,8 +285,7 @@ void prune(database::Transaction& tx, Instant before, long long keep) {
       "DELETE FROM events_deliveries WHERE state >= 2 AND (received < ?1 OR number <= (SELECT "
       "MAX(number) FROM events_deliveries) - ?2)",
       {before.ms(), keep});
-  tx.execute(
-      "DELETE FROM events_attempts WHERE delivery NOT IN (SELECT number FROM events_deliveries)");
+  tx.execute("DELETE FROM events_attempts WHERE delivery NOT IN (SELECT number FROM events_deliveries)");
   tx.execute(
       "DELETE FROM events_outbox WHERE number <= (SELECT number FROM events_cursor) AND (at < ?1 "
       "OR number <= (SELECT MAX(number) FROM "

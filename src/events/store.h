@@ -79,12 +79,10 @@ std::vector<std::string> rules_of_target(database::Connection& db, const std::st
 
 json::array tags_of(database::Connection& db, const std::string& arn);
 void put_tags(database::Transaction& tx, const std::string& arn, const json::array& tags);
-void delete_tags(database::Transaction& tx, const std::string& arn,
-                 const std::vector<std::string>& keys);
+void delete_tags(database::Transaction& tx, const std::string& arn, const std::vector<std::string>& keys);
 
 // Appends to the outbox and returns the event's number.
-long long append_event(database::Transaction& tx, const Event& event, Instant at,
-                       const std::string& only_rule = {});
+long long append_event(database::Transaction& tx, const Event& event, Instant at, const std::string& only_rule = {});
 void name_event(database::Transaction& tx, long long number,
                 const Event& event);  // Once its id is known.
 // At most `limit` events that no rule has been asked about yet, in order.
@@ -96,13 +94,12 @@ void add_delivery(database::Transaction& tx, const DeliveryRow& row);
 std::optional<DeliveryRow> find_delivery(database::Connection& db, long long number);
 // How many deliveries wait for each target at `now`.
 std::map<std::string, int> due_by_target(database::Connection& db, Instant now);
-std::vector<long long> due_for_target(database::Connection& db, const std::string& target_arn,
-                                      Instant now, int limit);
+std::vector<long long> due_for_target(database::Connection& db, const std::string& target_arn, Instant now, int limit);
 // The moment of the next attempt of any delivery after `now`.
 std::optional<Instant> next_due(database::Connection& db, Instant now);
 void update_delivery(database::Transaction& tx, const DeliveryRow& row);
-void add_attempt(database::Transaction& tx, long long delivery, int attempt, Instant at,
-                 const std::string& code, const std::string& message);
+void add_attempt(database::Transaction& tx, long long delivery, int attempt, Instant at, const std::string& code,
+                 const std::string& message);
 // The event as it came in, for its dead letter; empty when pruned.
 std::string envelope_of(database::Connection& db, long long event_number);
 

@@ -23,14 +23,17 @@ task<void> SystemClock::sleep_until(Instant at) {
   for (Instant current = now(); current < at; current = now()) co_await pause(std::min(at - current, kSleepStep));
 }
 
-std::string Random::hex(std::size_t digits) { return slipway::hex(bytes((digits + 1) / 2)).substr(0, digits); }
+std::string Random::hex(std::size_t digits) {
+  return slipway::hex(bytes((digits + 1) / 2)).substr(0, digits);
+}
 
 std::string Random::uuid() {
   std::string raw = bytes(16);
   raw[6] = static_cast<char>((raw[6] & 0x0F) | 0x40);
   raw[8] = static_cast<char>((raw[8] & 0x3F) | 0x80);
   const std::string digits = slipway::hex(raw);
-  return digits.substr(0, 8) + "-" + digits.substr(8, 4) + "-" + digits.substr(12, 4) + "-" + digits.substr(16, 4) + "-" + digits.substr(20);
+  return digits.substr(0, 8) + "-" + digits.substr(8, 4) + "-" + digits.substr(12, 4) + "-" + digits.substr(16, 4) +
+         "-" + digits.substr(20);
 }
 
 std::string Random::digits(std::size_t count) {

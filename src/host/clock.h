@@ -26,11 +26,11 @@ class Random {
   virtual ~Random() = default;
   virtual std::string bytes(std::size_t count) = 0;
 
-  std::string hex(std::size_t digits);                 // Lower case.
-  std::string uuid();                                  // Version 4, "13cde686-328b-4117-af20-0e5566167482".
-  std::string digits(std::size_t count);               // Decimal, the first not 0: ids of ECS deployments.
-  std::string alphanumeric_upper(std::size_t count);   // A-Z 2-7: access key ids.
-  double fraction();                                   // [0, 1)
+  std::string hex(std::size_t digits);                // Lower case.
+  std::string uuid();                                 // Version 4, "13cde686-328b-4117-af20-0e5566167482".
+  std::string digits(std::size_t count);              // Decimal, the first not 0: ids of ECS deployments.
+  std::string alphanumeric_upper(std::size_t count);  // A-Z 2-7: access key ids.
+  double fraction();                                  // [0, 1)
 };
 
 class SystemRandom final : public Random {

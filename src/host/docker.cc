@@ -32,10 +32,13 @@ Container read_container(const json::object& inspected) {
   if (out.name.starts_with('/')) out.name.erase(0, 1);
   out.image_id = get_string(inspected, "Image");
   const std::string status = get_string(state, "Status");
-  out.state = status == "created" ? Container::State::created : get_bool(state, "Running") ? Container::State::running : Container::State::exited;
+  out.state = status == "created"          ? Container::State::created
+              : get_bool(state, "Running") ? Container::State::running
+                                           : Container::State::exited;
   out.address = get_string(network, "IPAddress");
   for (const auto& entry : get_object(network, "Networks")) {
-    if (out.address.empty() && entry.value().is_object()) out.address = get_string(entry.value().get_object(), "IPAddress");
+    if (out.address.empty() && entry.value().is_object())
+      out.address = get_string(entry.value().get_object(), "IPAddress");
   }
   out.stop_signal = get_string(config, "StopSignal", "SIGTERM");
   out.exit_code = static_cast<int>(get_int(state, "ExitCode"));
@@ -61,7 +64,8 @@ json::object create_body(const ContainerSpec& spec) {
                        {"MemoryReservation", spec.memory_reservation_bytes},
                        {"ReadonlyRootfs", spec.read_only_root},
                        {"Init", spec.init},
-                       {"LogConfig", json::object{{"Type", "json-file"}, {"Config", json::object{{"max-size", "10m"}, {"max-file", "2"}}}}}};
+                       {"LogConfig", json::object{{"Type", "json-file"},
+                                                  {"Config", json::object{{"max-size", "10m"}, {"max-file", "2"}}}}}};
   if (!spec.network_of.empty()) host["NetworkMode"] = "container:" + spec.network_of;
   json::object body = {{"Image", spec.image}, {"Env", environment}, {"Labels", labels}, {"HostConfig", host}};
   if (spec.network_of.empty()) body["ExposedPorts"] = ports;
@@ -86,12 +90,15 @@ std::string since_parameter(const std::string& cursor) {
 // Takes the engine's multiplexed stream apart: 8 bytes of head (stream, size), then time stamp, space, text.
 class LogSplitter {
  public:
-  LogSplitter(std::string since, std::function<bool(LogLine)> sink) : since_(std::move(since)), sink_(std::move(sink)) {}
+  LogSplitter(std::string since, std::function<bool(LogLine)> sink)
+      : since_(std::move(since)), sink_(std::move(sink)) {}
 
   bool feed(std::string_view piece) {
     pending_ += piece;
     while (pending_.size() >= kFrameHeadBytes) {
-      const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(pending_[i])); };
+      const auto byte = [&](std::size_t i) {
+        return static_cast<std::size_t>(static_cast<unsigned char>(pending_[i]));
+      };
       const std::size_t size = byte(4) << 24 | byte(5) << 16 | byte(6) << 8 | byte(7);
       if (pending_.size() < kFrameHeadBytes + size) break;
       const bool is_stderr = byte(0) == 2;
@@ -110,7 +117,10 @@ class LogSplitter {
     if (!since_.empty() && stamp <= since_) return true;
     std::string_view text = frame.substr(space + 1);
     while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
-    LogLine out{.at = docker_time(stamp), .nanoseconds = stamp, .is_stderr = is_stderr, .text = std::string(text.substr(0, kLogLineBytesMax))};
+    LogLine out{.at = docker_time(stamp),
+                .nanoseconds = stamp,
+                .is_stderr = is_stderr,
+                .text = std::string(text.substr(0, kLogLineBytesMax))};
     return sink_(std::move(out));
   }
   std::string since_;
@@ -120,7 +130,8 @@ class LogSplitter {
 
 class Docker final : public Containers {
  public:
-  Docker(asio::any_io_executor executor, std::string endpoint) : executor_(std::move(executor)), endpoint_(std::move(endpoint)) {}
+  Docker(asio::any_io_executor executor, std::string endpoint)
+      : executor_(std::move(executor)), endpoint_(std::move(endpoint)) {}
 
   task<Result<EngineInfo>> info() override {
     auto answer = co_await call("GET", "/version", "");
@@ -155,7 +166,8 @@ class Docker final : public Containers {
   task<Result<void>> signal(std::string id, std::string signal_name) override {
     auto answer = co_await call("POST", "/containers/" + id + "/kill?signal=" + signal_name, "");
     // 409: it does not run any more, which is what was wanted.
-    if (!answer && answer.error().fault != Fault::conflict && answer.error().fault != Fault::not_found) co_return fail(answer);
+    if (!answer && answer.error().fault != Fault::conflict && answer.error().fault != Fault::not_found)
+      co_return fail(answer);
     co_return Result<void>{};
   }
 
@@ -163,16 +175,19 @@ class Docker final : public Containers {
     auto answer = co_await call("GET", "/containers/" + id + "/json", "");
     if (!answer) co_return fail(answer);
     auto parsed = parse_json(answer->body);
-    if (!parsed || !parsed->is_object()) co_return fail(Fault::unavailable, "EngineUnavailable", "the engine's answer is not JSON");
+    if (!parsed || !parsed->is_object())
+      co_return fail(Fault::unavailable, "EngineUnavailable", "the engine's answer is not JSON");
     co_return read_container(parsed->get_object());
   }
 
   task<Result<std::vector<Container>>> list(std::string label, std::string value) override {
     const json::object filters = {{"label", json::array{json::string(label + "=" + value)}}};
-    auto answer = co_await call("GET", "/containers/json?all=1&filters=" + percent_encode(json::serialize(filters)), "");
+    auto answer =
+        co_await call("GET", "/containers/json?all=1&filters=" + percent_encode(json::serialize(filters)), "");
     if (!answer) co_return fail(answer);
     auto parsed = parse_json(answer->body);
-    if (!parsed || !parsed->is_array()) co_return fail(Fault::unavailable, "EngineUnavailable", "the engine's answer is not JSON");
+    if (!parsed || !parsed->is_array())
+      co_return fail(Fault::unavailable, "EngineUnavailable", "the engine's answer is not JSON");
     std::vector<Container> out;
     for (const json::value& entry : parsed->get_array()) {
       auto one = co_await inspect(get_string(entry.as_object(), "Id"));
@@ -190,7 +205,8 @@ class Docker final : public Containers {
 
   task<Result<void>> follow_logs(std::string id, std::string since, std::function<bool(LogLine)> sink) override {
     LogSplitter splitter(since, std::move(sink));
-    const std::string target = fmt::format("{}/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={}", kVersion, id, since_parameter(since));
+    const std::string target = fmt::format("{}/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={}",
+                                           kVersion, id, since_parameter(since));
     http::Client client(executor_, options(Duration::zero()));
     auto feed = [&splitter](std::string_view piece) { return splitter.feed(piece); };
     const http::ClientRequest request{.method = "GET", .target = target};
@@ -222,27 +238,37 @@ class Docker final : public Containers {
   }
 
  private:
-  http::ClientOptions options(Duration read_timeout) const { return {.endpoint = endpoint_, .read_timeout = read_timeout}; }
+  http::ClientOptions options(Duration read_timeout) const {
+    return {.endpoint = endpoint_, .read_timeout = read_timeout};
+  }
 
   static Error error_of(const http::ClientResponse& response) {
     const auto parsed = parse_json(response.body);
-    std::string message = parsed && parsed->is_object() ? get_string(parsed->get_object(), "message") : std::string(trim(response.body));
+    std::string message =
+        parsed && parsed->is_object() ? get_string(parsed->get_object(), "message") : std::string(trim(response.body));
     if (message.empty()) message = fmt::format("the engine answered {}", response.status);
     switch (response.status) {
-      case 404: return {Fault::not_found, "EngineNotFound", message};
-      case 409: return {Fault::conflict, "EngineConflict", message};
-      case 400: return {Fault::invalid, "EngineRefused", message};
-      default: return {response.status >= 500 ? Fault::invalid : Fault::unavailable, "EngineError", message};
+      case 404:
+        return {Fault::not_found, "EngineNotFound", message};
+      case 409:
+        return {Fault::conflict, "EngineConflict", message};
+      case 400:
+        return {Fault::invalid, "EngineRefused", message};
+      default:
+        return {response.status >= 500 ? Fault::invalid : Fault::unavailable, "EngineError", message};
     }
   }
 
-  task<Result<http::ClientResponse>> call(std::string method, std::string target, std::string body, Duration limit = kCallMax) {
-    http::ClientRequest request{.method = method, .target = std::string(kVersion) + target, .headers = {}, .body = std::move(body)};
+  task<Result<http::ClientResponse>> call(std::string method, std::string target, std::string body,
+                                          Duration limit = kCallMax) {
+    http::ClientRequest request{
+        .method = method, .target = std::string(kVersion) + target, .headers = {}, .body = std::move(body)};
     if (!request.body.empty()) request.headers.set("Content-Type", "application/json");
     auto answer = co_await http::fetch(options(limit), request);
     if (!answer) {
       const bool late = answer.error().fault == Fault::timed_out;
-      co_return fail(late ? Fault::timed_out : Fault::unavailable, late ? "Timeout" : "EngineUnavailable", "the container engine does not answer: " + answer.error().message);
+      co_return fail(late ? Fault::timed_out : Fault::unavailable, late ? "Timeout" : "EngineUnavailable",
+                     "the container engine does not answer: " + answer.error().message);
     }
     // 304: it is as it was asked to be.
     if (answer->status / 100 != 2 && answer->status != 304) co_return std::unexpected(error_of(*answer));
@@ -270,13 +296,18 @@ class Docker final : public Containers {
       tag = image.substr(colon + 1);
     }
     http::ClientRequest request{.method = "POST",
-                                .target = fmt::format("{}/images/create?fromImage={}&tag={}", kVersion, percent_encode(name), percent_encode(tag))};
+                                .target = fmt::format("{}/images/create?fromImage={}&tag={}", kVersion,
+                                                      percent_encode(name), percent_encode(tag))};
     if (login) {
-      const json::object auth = {{"username", login->username}, {"password", login->password}, {"serveraddress", name.substr(0, name.find('/'))}};
+      const json::object auth = {{"username", login->username},
+                                 {"password", login->password},
+                                 {"serveraddress", name.substr(0, name.find('/'))}};
       request.headers.set("X-Registry-Auth", base64_encode(json::serialize(auth)));
     }
     auto answer = co_await http::fetch(options(kPullSilenceMax), request);
-    if (!answer) co_return fail(Fault::unavailable, "EngineUnavailable", "the container engine does not answer: " + answer.error().message);
+    if (!answer)
+      co_return fail(Fault::unavailable, "EngineUnavailable",
+                     "the container engine does not answer: " + answer.error().message);
     if (answer->status / 100 != 2) co_return std::unexpected(error_of(*answer));
     // Progress is a line of JSON each; a failure comes as one of them.
     for (const std::string& line : split(answer->body, '\n')) {

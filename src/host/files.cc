@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
-
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -55,7 +54,9 @@ bool stays_inside(std::string_view name) {
   return true;
 }
 
-Result<void> bad_zip(const std::string& why) { return fail(Fault::invalid, "InvalidZip", "Could not unzip uploaded file: " + why); }
+Result<void> bad_zip(const std::string& why) {
+  return fail(Fault::invalid, "InvalidZip", "Could not unzip uploaded file: " + why);
+}
 
 struct ArchiveReader {
   archive* handle = archive_read_new();
@@ -65,7 +66,8 @@ struct ArchiveReader {
   ~ArchiveReader() { archive_read_free(handle); }
 };
 
-Result<void> unpack_entry(archive* zip, archive_entry* entry, const std::filesystem::path& folder, std::uint64_t& left) {
+Result<void> unpack_entry(archive* zip, archive_entry* entry, const std::filesystem::path& folder,
+                          std::uint64_t& left) {
   const char* raw_name = archive_entry_pathname(entry);
   const std::string name = raw_name != nullptr ? raw_name : "";
   if (!stays_inside(name)) return bad_zip("the entry '" + name + "' leaves the folder");
@@ -75,10 +77,12 @@ Result<void> unpack_entry(archive* zip, archive_entry* entry, const std::filesys
     std::filesystem::create_directories(path, error);
     return {};
   }
-  if (archive_entry_filetype(entry) != AE_IFREG) return bad_zip("the entry '" + name + "' is neither a file nor a folder");
+  if (archive_entry_filetype(entry) != AE_IFREG)
+    return bad_zip("the entry '" + name + "' is neither a file nor a folder");
   std::filesystem::create_directories(path.parent_path(), error);
   const bool executable = (archive_entry_perm(entry) & 0111) != 0;
-  const Descriptor out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, executable ? 0755 : 0644));
+  const Descriptor out(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, executable ? 0755 : 0644));
   if (out.get() < 0) return std::unexpected(file_error(path, "unpack to", errno));
   std::string piece(kCopyBytes, '\0');
   for (;;) {
@@ -87,7 +91,8 @@ Result<void> unpack_entry(archive* zip, archive_entry* entry, const std::filesys
     if (got == 0) return {};
     if (static_cast<std::uint64_t>(got) > left) return bad_zip("Unzipped size is larger than the maximum allowed");
     left -= static_cast<std::uint64_t>(got);
-    if (!write_all(out.get(), {piece.data(), static_cast<std::size_t>(got)})) return std::unexpected(file_error(path, "write", errno));
+    if (!write_all(out.get(), {piece.data(), static_cast<std::size_t>(got)}))
+      return std::unexpected(file_error(path, "write", errno));
   }
 }
 
@@ -99,7 +104,9 @@ struct Pool::State {
 };
 
 Pool::Pool(int threads) : state_(std::make_unique<State>(threads)) {}
-Pool::~Pool() { state_->pool.join(); }
+Pool::~Pool() {
+  state_->pool.join();
+}
 
 task<void> Pool::perform(std::function<void()> work) {
   const auto loop = co_await asio::this_coro::executor;
@@ -115,12 +122,14 @@ task<void> Pool::perform(std::function<void()> work) {
       asio::post(loop, [shared, failure] { (*shared)(failure); });
     });
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(std::move(start), asio::use_awaitable, std::move(work));
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(
+      std::move(start), asio::use_awaitable, std::move(work));
 }
 
 Error file_error(const std::filesystem::path& path, std::string_view doing, int error_number) {
   const std::string message = fmt::format("cannot {} {}: {}", doing, path.native(), std::strerror(error_number));
-  if (error_number == ENOSPC || error_number == EDQUOT) return {Fault::unavailable, "DiskFull", message + ". Free some space and try again."};
+  if (error_number == ENOSPC || error_number == EDQUOT)
+    return {Fault::unavailable, "DiskFull", message + ". Free some space and try again."};
   if (error_number == ENOENT) return {Fault::not_found, "NotFound", message};
   return {Fault::unavailable, "DiskError", message};
 }
@@ -159,14 +168,16 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
     if (got < 0) return std::unexpected(file_error(path, "read", errno));
     if (got == 0) return content;
     content.append(piece, 0, static_cast<std::size_t>(got));
-    if (content.size() > bytes_max) return fail(Fault::invalid, "FileTooLarge", fmt::format("{} is larger than {} bytes", path.native(), bytes_max));
+    if (content.size() > bytes_max)
+      return fail(Fault::invalid, "FileTooLarge", fmt::format("{} is larger than {} bytes", path.native(), bytes_max));
   }
 }
 
 Result<void> unpack_zip(std::string_view zip, const std::filesystem::path& folder, std::uint64_t bytes_max) {
   const ArchiveReader reader;
   archive_read_support_format_zip(reader.handle);
-  if (archive_read_open_memory(reader.handle, zip.data(), zip.size()) != ARCHIVE_OK) return bad_zip("it is not a zip archive");
+  if (archive_read_open_memory(reader.handle, zip.data(), zip.size()) != ARCHIVE_OK)
+    return bad_zip("it is not a zip archive");
   std::uint64_t left = bytes_max;
   archive_entry* entry = nullptr;
   for (std::size_t count = 0; count <= kZipEntriesMax; ++count) {
@@ -180,7 +191,8 @@ Result<void> unpack_zip(std::string_view zip, const std::filesystem::path& folde
 
 Result<std::string> make_zip(const std::vector<ZipEntry>& entries) {
   std::size_t room = 4096;
-  for (const ZipEntry& entry : entries) room += entry.content.size() + entry.content.size() / 1000 + 512 + 2 * entry.name.size();
+  for (const ZipEntry& entry : entries)
+    room += entry.content.size() + entry.content.size() / 1000 + 512 + 2 * entry.name.size();
   std::string out(room, '\0');
   std::size_t used = 0;
   archive* zip = archive_write_new();
@@ -194,9 +206,11 @@ Result<std::string> make_zip(const std::vector<ZipEntry>& entries) {
     archive_entry_set_size(header, static_cast<la_int64_t>(entry.content.size()));
     archive_entry_set_filetype(header, AE_IFREG);
     archive_entry_set_perm(header, entry.executable ? 0755 : 0644);
-    archive_entry_set_mtime(header, 315532800, 0);  // 1980-01-01, the first that zip knows: the same input gives the same bytes.
+    archive_entry_set_mtime(header, 315532800,
+                            0);  // 1980-01-01, the first that zip knows: the same input gives the same bytes.
     good = good && archive_write_header(zip, header) == ARCHIVE_OK &&
-           archive_write_data(zip, entry.content.data(), entry.content.size()) == static_cast<la_ssize_t>(entry.content.size());
+           archive_write_data(zip, entry.content.data(), entry.content.size()) ==
+               static_cast<la_ssize_t>(entry.content.size());
     archive_entry_free(header);
   }
   good = archive_write_close(zip) == ARCHIVE_OK && good;

@@ -40,12 +40,12 @@ class Pool {
 // "DiskError") in the system's words; nothing is left behind then.
 Result<void> write_file_durably(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max = 64 * 1024 * 1024);  // Blocks.
-Result<void> fsync_folder(const std::filesystem::path& folder);                                             // Blocks.
+Result<void> fsync_folder(const std::filesystem::path& folder);                                              // Blocks.
 // Turns errno into an Error that names `path`: ENOSPC and EDQUOT "DiskFull", ENOENT "NotFound", others "DiskError".
 Error file_error(const std::filesystem::path& path, std::string_view doing, int error_number);
 
-// Blocks.  Unpacks a zip held in memory into `folder`; keeps executable bits.  Refuses entries that leave the folder, and
-// more than `bytes_max` unpacked.  Fault::invalid, code "InvalidZip".
+// Blocks.  Unpacks a zip held in memory into `folder`; keeps executable bits.  Refuses entries that leave the folder,
+// and more than `bytes_max` unpacked.  Fault::invalid, code "InvalidZip".
 Result<void> unpack_zip(std::string_view zip, const std::filesystem::path& folder, std::uint64_t bytes_max);
 // Blocks.  Makes a zip with the same bytes for the same input: names in order, time stamps fixed.
 struct ZipEntry {

@@ -9,7 +9,6 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
-
 #include <charconv>
 #include <csignal>
 #include <cstring>
@@ -53,25 +52,31 @@ task<Result<std::string>> exchange(std::filesystem::path socket_path, std::strin
   asio::local::stream_protocol::socket socket(co_await asio::this_coro::executor);
   const asio::local::stream_protocol::endpoint there(socket_path.string());
   co_await socket.async_connect(there, asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return fail(Fault::unavailable, "ProxyUnavailable", fmt::format("HAProxy does not answer at {}: {}", socket_path.native(), error.message()));
+  if (error)
+    co_return fail(Fault::unavailable, "ProxyUnavailable",
+                   fmt::format("HAProxy does not answer at {}: {}", socket_path.native(), error.message()));
   co_await asio::async_write(socket, asio::buffer(text), asio::redirect_error(asio::use_awaitable, error));
   std::string answer;
   std::string piece(65536, '\0');
   while (!error) {
-    const std::size_t got = co_await socket.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
+    const std::size_t got =
+        co_await socket.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
     answer.append(piece, 0, got);
   }
-  if (error != asio::error::eof) co_return fail(Fault::unavailable, "ProxyUnavailable", "HAProxy broke off: " + error.message());
+  if (error != asio::error::eof)
+    co_return fail(Fault::unavailable, "ProxyUnavailable", "HAProxy broke off: " + error.message());
   co_return answer;
 }
 
 class HaProxy final : public Proxy {
  public:
-  HaProxy(asio::any_io_executor executor, std::filesystem::path folder) : executor_(std::move(executor)), folder_(std::move(folder)) {}
+  HaProxy(asio::any_io_executor executor, std::filesystem::path folder)
+      : executor_(std::move(executor)), folder_(std::move(folder)) {}
 
   task<Result<void>> apply(std::string config) override {
     const std::string program = find_program("haproxy");
-    if (program.empty()) co_return fail(Fault::not_found, "SLW-105", "HAProxy is not installed. On Debian: apt-get install haproxy");
+    if (program.empty())
+      co_return fail(Fault::not_found, "SLW-105", "HAProxy is not installed. On Debian: apt-get install haproxy");
     std::error_code ignored;
     std::filesystem::create_directories(folder_, ignored);
     ::chmod(folder_.c_str(), 0700);
@@ -125,8 +130,13 @@ class HaProxy final : public Proxy {
         const auto at = columns.find(name);
         return at != columns.end() && at->second < fields.size() ? fields[at->second] : std::string();
       };
-      rows.push_back({.backend = field("pxname"), .server = field("svname"), .status = field("status"), .sessions = number_of(field("scur")),
-                      .queued = number_of(field("qcur")), .responses_5xx = number_of(field("hrsp_5xx")), .requests = number_of(field("stot"))});
+      rows.push_back({.backend = field("pxname"),
+                      .server = field("svname"),
+                      .status = field("status"),
+                      .sessions = number_of(field("scur")),
+                      .queued = number_of(field("qcur")),
+                      .responses_5xx = number_of(field("hrsp_5xx")),
+                      .requests = number_of(field("stot"))});
     }
     co_return rows;
   }
@@ -135,7 +145,8 @@ class HaProxy final : public Proxy {
     const int pid = master();
     if (pid > 0) {
       ::kill(pid, SIGTERM);
-      for (Duration waited{}; waited < kStartMax && !start_time(pid).empty(); waited += kStartPoll) co_await pause(kStartPoll);
+      for (Duration waited{}; waited < kStartMax && !start_time(pid).empty(); waited += kStartPoll)
+        co_await pause(kStartPoll);
       if (!start_time(pid).empty()) ::kill(pid, SIGKILL);
     }
     std::error_code ignored;
@@ -150,7 +161,8 @@ class HaProxy final : public Proxy {
   std::filesystem::path log_file() const { return folder_ / "haproxy.log"; }
 
   static void replace(std::string& text, std::string_view what, const std::string& with) {
-    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+      text.replace(at, what.size(), with);
   }
 
   // The master that we started, if it still runs: the file holds its pid and start time.
@@ -172,7 +184,9 @@ class HaProxy final : public Proxy {
     const ProcessSpec spec{.argv = {program, "-c", "-q", "-f", file.string()}};
     auto checked = co_await run_process(spec, kCheckMax);
     if (!checked) co_return fail(checked);
-    if (!checked->exit.ok()) co_return fail(Fault::invalid, "SLW-106", "HAProxy refuses its configuration: " + std::string(trim(checked->output)));
+    if (!checked->exit.ok())
+      co_return fail(Fault::invalid, "SLW-106",
+                     "HAProxy refuses its configuration: " + std::string(trim(checked->output)));
     co_return Result<void>{};
   }
 
@@ -200,7 +214,8 @@ class HaProxy final : public Proxy {
       ::execl(program.c_str(), program.c_str(), "-W", "-f", config_file().c_str(), static_cast<char*>(nullptr));
       ::_exit(127);
     }
-    if (pid < 0) co_return fail(Fault::unavailable, "SLW-106", std::string("cannot start HAProxy: ") + std::strerror(errno));
+    if (pid < 0)
+      co_return fail(Fault::unavailable, "SLW-106", std::string("cannot start HAProxy: ") + std::strerror(errno));
     int status = 0;
     ::waitpid(pid, &status, 0);
     for (Duration waited{}; waited < kStartMax; waited += kStartPoll) {
@@ -210,7 +225,8 @@ class HaProxy final : public Proxy {
       co_await pause(kStartPoll);
     }
     const auto said = read_file(log_file());
-    co_return fail(Fault::invalid, "SLW-106", "HAProxy did not start: " + std::string(said ? trim(*said) : std::string_view("it said nothing")));
+    co_return fail(Fault::invalid, "SLW-106",
+                   "HAProxy did not start: " + std::string(said ? trim(*said) : std::string_view("it said nothing")));
   }
 
   // The pid of the worker that answers the socket now; 0 when none does.
@@ -233,7 +249,9 @@ class HaProxy final : public Proxy {
       co_await pause(kStartPoll);
     }
     const auto said = read_file(log_file());
-    co_return fail(Fault::invalid, "SLW-106", "HAProxy did not take its new configuration: " + std::string(said ? trim(*said) : std::string_view("it said nothing")));
+    co_return fail(Fault::invalid, "SLW-106",
+                   "HAProxy did not take its new configuration: " +
+                       std::string(said ? trim(*said) : std::string_view("it said nothing")));
   }
 
   asio::any_io_executor executor_;

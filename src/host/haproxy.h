@@ -14,22 +14,22 @@ namespace slipway::host {
 struct ProxyStatRow {  // One server line of `show stat`.
   std::string backend;
   std::string server;
-  std::string status;         // "UP", "DRAIN", "MAINT", …
-  long long sessions = 0;     // scur
-  long long queued = 0;       // qcur
+  std::string status;      // "UP", "DRAIN", "MAINT", …
+  long long sessions = 0;  // scur
+  long long queued = 0;    // qcur
   long long responses_5xx = 0;
-  long long requests = 0;     // stot
+  long long requests = 0;  // stot
 };
 
 class Proxy {
  public:
   virtual ~Proxy() = default;
-  // Makes HAProxy run with `config`: starts it when no master of ours runs, reloads when the text differs from the running
-  // one, else does nothing.  The text is checked (`haproxy -c`) first.  Failures: Fault::not_found ("SLW-105": HAProxy is
-  // not installed), Fault::invalid ("SLW-106", with HAProxy's words, e.g. a port in use).
+  // Makes HAProxy run with `config`: starts it when no master of ours runs, reloads when the text differs from the
+  // running one, else does nothing.  The text is checked (`haproxy -c`) first.  Failures: Fault::not_found ("SLW-105":
+  // HAProxy is not installed), Fault::invalid ("SLW-106", with HAProxy's words, e.g. a port in use).
   virtual task<Result<void>> apply(std::string config) = 0;
-  // Keeps `config` as the text of what runs now, after command() has brought that about: nothing is reloaded, and a later
-  // apply() of the same text does nothing.
+  // Keeps `config` as the text of what runs now, after command() has brought that about: nothing is reloaded, and a
+  // later apply() of the same text does nothing.
   virtual task<Result<void>> record(std::string config) = 0;
   // Runs commands on the worker's socket, in order, on one connection; returns what each answered.
   virtual task<Result<std::vector<std::string>>> command(std::vector<std::string> commands) = 0;

@@ -29,9 +29,11 @@ TEST(Files, AWrittenFileIsThereWholeAndNothingElseIs) {
 
 TEST(Zip, UnpacksWhatItPackedWithExecutableBits) {
   const auto folder = fresh_folder();
-  const auto zip = make_zip({{.name = "bootstrap", .content = "#!/bin/sh\n", .executable = true}, {.name = "d/a.txt", .content = std::string(100'000, 'x')}});
+  const auto zip = make_zip({{.name = "bootstrap", .content = "#!/bin/sh\n", .executable = true},
+                             {.name = "d/a.txt", .content = std::string(100'000, 'x')}});
   ASSERT_TRUE(zip);
-  EXPECT_EQ(*zip, *make_zip({{.name = "bootstrap", .content = "#!/bin/sh\n", .executable = true}, {.name = "d/a.txt", .content = std::string(100'000, 'x')}}));
+  EXPECT_EQ(*zip, *make_zip({{.name = "bootstrap", .content = "#!/bin/sh\n", .executable = true},
+                             {.name = "d/a.txt", .content = std::string(100'000, 'x')}}));
   ASSERT_TRUE(unpack_zip(*zip, folder, 1'000'000));
   EXPECT_EQ(::access((folder / "bootstrap").c_str(), X_OK), 0);
   EXPECT_EQ(read_file(folder / "d/a.txt")->size(), 100'000U);

@@ -8,11 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/detached.hpp>
-
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -74,7 +73,8 @@ Launch prepare(ProcessSpec& spec) {
 
 class SystemProcess final : public Process {
  public:
-  SystemProcess(asio::any_io_executor executor, int pid, int pidfd) : pid_(pid), exit_(executor, pidfd), ended_(executor, asio::steady_timer::time_point::max()) {}
+  SystemProcess(asio::any_io_executor executor, int pid, int pidfd)
+      : pid_(pid), exit_(executor, pidfd), ended_(executor, asio::steady_timer::time_point::max()) {}
   ~SystemProcess() override {
     if (!running_) return;
     ::kill(-pid_, SIGKILL);
@@ -93,7 +93,8 @@ class SystemProcess final : public Process {
       error_code error;
       if (!waiting_) {
         waiting_ = true;
-        co_await exit_.async_wait(asio::posix::stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+        co_await exit_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                  asio::redirect_error(asio::use_awaitable, error));
         waiting_ = false;
         if (error) throw boost::system::system_error(error);
         reap();
@@ -102,7 +103,8 @@ class SystemProcess final : public Process {
         while (running_) {
           co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, error));
           const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
-          if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+          if (cancelled != asio::cancellation_type::none)
+            throw boost::system::system_error(asio::error::operation_aborted);
         }
       }
     }
@@ -143,7 +145,8 @@ task<void> read_output(asio::posix::stream_descriptor pipe, OutputSink sink) {
   std::string piece(kOutputBytes, '\0');
   for (;;) {
     error_code error;
-    const std::size_t got = co_await pipe.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
+    const std::size_t got =
+        co_await pipe.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
     if (got > 0 && sink) sink(std::string_view(piece).substr(0, got));
     if (error) co_return;
   }
@@ -199,7 +202,8 @@ task<Result<ProcessOutput>> run_process(ProcessSpec spec, Duration limit) {
   if (!process) co_return fail(process);
   auto waiting = (*process)->wait();
   auto ended = co_await with_deadline(limit, std::move(waiting));
-  if (!ended) co_return fail(Fault::timed_out, "Timeout", fmt::format("{} did not end within {} ms", name, limit.count()));
+  if (!ended)
+    co_return fail(Fault::timed_out, "Timeout", fmt::format("{} did not end within {} ms", name, limit.count()));
   // What it wrote last may still be on its way through the pipe.
   co_await pause(Duration{1});
   co_return ProcessOutput{.exit = *ended, .output = *text};

@@ -1,4 +1,5 @@
-// Child processes: started with an explicit environment, waited for without blocking the loop, never orphaned by accident.
+// Child processes: started with an explicit environment, waited for without blocking the loop, never orphaned by
+// accident.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -13,17 +14,17 @@
 namespace slipway::host {
 
 struct ProcessSpec {
-  std::vector<std::string> argv;  // argv[0] is a path or is looked up in PATH.
+  std::vector<std::string> argv;                   // argv[0] is a path or is looked up in PATH.
   std::map<std::string, std::string> environment;  // The whole of it; nothing is inherited.
   std::filesystem::path working_directory;         // Empty: ours.
-  bool own_session = true;        // Leads a session and process group of its own: signal() reaches its children too.
-  bool die_with_parent = false;   // SIGKILL when the daemon dies (functions, not HAProxy).
+  bool own_session = true;       // Leads a session and process group of its own: signal() reaches its children too.
+  bool die_with_parent = false;  // SIGKILL when the daemon dies (functions, not HAProxy).
   long long address_space_bytes = 0;  // RLIMIT_AS; 0: none.
 };
 
 struct ExitStatus {
-  int code = 0;    // Of exit(); meaningless when `signal` is set.
-  int signal = 0;  // That killed it; 0: none.
+  int code = 0;                    // Of exit(); meaningless when `signal` is set.
+  int signal = 0;                  // That killed it; 0: none.
   long long memory_bytes_max = 0;  // Peak resident memory.
   bool ok() const { return code == 0 && signal == 0; }
   std::string text() const;  // "exit status 1", "signal: killed"

@@ -1,7 +1,9 @@
 #include "http/client.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
+#include <array>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,9 +11,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
-#include <fmt/format.h>
-
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -47,14 +46,16 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     endpoint.kind = Endpoint::Kind::tls;
     endpoint.port = "443";
   } else {
-    return fail(Fault::invalid, "BadEndpoint", fmt::format("not an endpoint: {} (write http://HOST:PORT, https://HOST or unix:PATH)", text));
+    return fail(Fault::invalid, "BadEndpoint",
+                fmt::format("not an endpoint: {} (write http://HOST:PORT, https://HOST or unix:PATH)", text));
   }
   text = text.substr(0, text.find('/'));
   const auto colon = text.rfind(':');
   const bool has_port = colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos;
   endpoint.host = text.substr(0, has_port ? colon : text.size());
   if (has_port) endpoint.port = text.substr(colon + 1);
-  if (endpoint.host.starts_with('[') && endpoint.host.ends_with(']')) endpoint.host = endpoint.host.substr(1, endpoint.host.size() - 2);
+  if (endpoint.host.starts_with('[') && endpoint.host.ends_with(']'))
+    endpoint.host = endpoint.host.substr(1, endpoint.host.size() - 2);
   if (endpoint.host.empty()) return fail(Fault::invalid, "BadEndpoint", "an endpoint without a host");
   return endpoint;
 }
@@ -73,12 +74,15 @@ void trust_system_authorities(asio::ssl::context& context) {
   }
 }
 
-Error closed() { return {Fault::unavailable, "ConnectionClosed", "the peer closed the connection before it had answered"}; }
+Error closed() {
+  return {Fault::unavailable, "ConnectionClosed", "the peer closed the connection before it had answered"};
+}
 
 }  // namespace
 
 struct Client::State {
-  State(asio::any_io_executor e, ClientOptions o) : executor(std::move(e)), options(std::move(o)), socket(executor), deadline(executor) {}
+  State(asio::any_io_executor e, ClientOptions o)
+      : executor(std::move(e)), options(std::move(o)), socket(executor), deadline(executor) {}
   asio::any_io_executor executor;
   ClientOptions options;
   Endpoint endpoint;
@@ -110,14 +114,18 @@ struct Client::State {
   }
   Error failure(const error_code& error, std::string_view doing) const {
     if (late) return {Fault::timed_out, "Timeout", fmt::format("{} {} took too long", options.endpoint, doing)};
-    return {Fault::unavailable, "ConnectionClosed", fmt::format("{}: {}: {}", options.endpoint, doing, error.message())};
+    return {Fault::unavailable, "ConnectionClosed",
+            fmt::format("{}: {}: {}", options.endpoint, doing, error.message())};
   }
 
   task<Result<void>> connect_tcp() {
     error_code error;
     tcp::resolver resolver(executor);
-    const auto found = co_await resolver.async_resolve(endpoint.host, endpoint.port, asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return fail(Fault::unavailable, "ConnectFailed", fmt::format("cannot find {}: {}", endpoint.host, error.message()));
+    const auto found =
+        co_await resolver.async_resolve(endpoint.host, endpoint.port, asio::redirect_error(asio::use_awaitable, error));
+    if (error)
+      co_return fail(Fault::unavailable, "ConnectFailed",
+                     fmt::format("cannot find {}: {}", endpoint.host, error.message()));
     for (const auto& entry : found) {
       tcp::socket attempt(executor);
       auto connecting = attempt.async_connect(entry.endpoint(), asio::redirect_error(asio::use_awaitable, error));
@@ -135,8 +143,9 @@ struct Client::State {
       co_return Result<void>{};
     }
     const bool timed_out = error == asio::error::operation_aborted;
-    co_return fail(timed_out ? Fault::timed_out : Fault::unavailable, timed_out ? "Timeout" : "ConnectFailed",
-                   fmt::format("cannot connect to {}: {}", options.endpoint, timed_out ? "no answer in time" : error.message()));
+    co_return fail(
+        timed_out ? Fault::timed_out : Fault::unavailable, timed_out ? "Timeout" : "ConnectFailed",
+        fmt::format("cannot connect to {}: {}", options.endpoint, timed_out ? "no answer in time" : error.message()));
   }
 
   task<Result<void>> connect_unix() {
@@ -144,7 +153,9 @@ struct Client::State {
     asio::local::stream_protocol::socket attempt(executor);
     const asio::local::stream_protocol::endpoint path(endpoint.host);
     co_await attempt.async_connect(path, asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return fail(Fault::unavailable, "ConnectFailed", fmt::format("cannot connect to {}: {}", endpoint.host, error.message()));
+    if (error)
+      co_return fail(Fault::unavailable, "ConnectFailed",
+                     fmt::format("cannot connect to {}: {}", endpoint.host, error.message()));
     socket = std::move(attempt);
     co_return Result<void>{};
   }
@@ -163,7 +174,9 @@ struct Client::State {
     limit(options.connect_timeout);
     co_await tls->async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
     deadline.cancel();
-    if (error) co_return fail(Fault::unavailable, "TlsFailed", fmt::format("{}: no trusted connection: {}", options.endpoint, error.message()));
+    if (error)
+      co_return fail(Fault::unavailable, "TlsFailed",
+                     fmt::format("{}: no trusted connection: {}", options.endpoint, error.message()));
     co_return Result<void>{};
   }
 
@@ -216,7 +229,8 @@ struct Client::State {
     }
     deadline.cancel();
     ahead.resize(before + got);
-    if (error && error != asio::error::eof && error != asio::ssl::error::stream_truncated) co_return std::unexpected(failure(error, "reading"));
+    if (error && error != asio::error::eof && error != asio::ssl::error::stream_truncated)
+      co_return std::unexpected(failure(error, "reading"));
     co_return got;
   }
 
@@ -224,7 +238,9 @@ struct Client::State {
     std::string head = fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target);
     if (!request.headers.find("Host")) {
       const bool usual = endpoint.port == (endpoint.kind == Endpoint::Kind::tls ? "443" : "80");
-      head += endpoint.kind == Endpoint::Kind::unix_socket ? "Host: localhost\r\n" : fmt::format("Host: {}{}\r\n", endpoint.host, usual ? "" : ":" + endpoint.port);
+      head += endpoint.kind == Endpoint::Kind::unix_socket
+                  ? "Host: localhost\r\n"
+                  : fmt::format("Host: {}{}\r\n", endpoint.host, usual ? "" : ":" + endpoint.port);
     }
     for (const auto& [name, value] : request.headers.entries()) head += fmt::format("{}: {}\r\n", name, value);
     const bool may_have_body = request.method != "GET" && request.method != "HEAD" && request.method != "DELETE";
@@ -272,7 +288,8 @@ struct Client::State {
       if (!streaming) response.body += piece;
       if (response.body.size() > options.body_bytes_max) {
         shut();
-        co_return fail(Fault::invalid, "ResponseTooLarge", fmt::format("{} answered with more than {} bytes", options.endpoint, options.body_bytes_max));
+        co_return fail(Fault::invalid, "ResponseTooLarge",
+                       fmt::format("{} answered with more than {} bytes", options.endpoint, options.body_bytes_max));
       }
       if (head.body.done()) break;
       auto got = co_await read_more();
@@ -309,9 +326,15 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-task<Result<ClientResponse>> Client::send(ClientRequest request) { return state_->send(std::move(request), {}); }
-task<Result<ClientResponse>> Client::stream(ClientRequest request, Sink sink) { return state_->send(std::move(request), std::move(sink)); }
-void Client::close() { state_->shut(); }
+task<Result<ClientResponse>> Client::send(ClientRequest request) {
+  return state_->send(std::move(request), {});
+}
+task<Result<ClientResponse>> Client::stream(ClientRequest request, Sink sink) {
+  return state_->send(std::move(request), std::move(sink));
+}
+void Client::close() {
+  state_->shut();
+}
 
 task<Result<ClientResponse>> fetch(ClientOptions options, ClientRequest request) {
   Client client(co_await asio::this_coro::executor, std::move(options));

@@ -13,7 +13,8 @@ namespace slipway::http {
 struct ClientOptions {
   std::string endpoint;
   Duration connect_timeout = std::chrono::seconds(3);
-  // Until the head of the answer is there, and between two pieces of its body.  Zero: wait for ever (the Runtime API's /next).
+  // Until the head of the answer is there, and between two pieces of its body.  Zero: wait for ever (the Runtime API's
+  // /next).
   Duration read_timeout = std::chrono::seconds(60);
   std::size_t body_bytes_max = 64 * 1024 * 1024;
 };
@@ -36,8 +37,8 @@ using Sink = std::function<bool(std::string_view piece)>;
 
 // Not for two coroutines at once: give each its own Client.
 // Failures: Fault::unavailable ("ConnectFailed", "ConnectionClosed", "TlsFailed"), Fault::timed_out ("Timeout"),
-// Fault::invalid ("ResponseTooLarge", "BadResponse").  A request on a kept connection that turns out to be closed before
-// any byte of the answer is repeated once on a new one only when its method is GET or HEAD.
+// Fault::invalid ("ResponseTooLarge", "BadResponse").  A request on a kept connection that turns out to be closed
+// before any byte of the answer is repeated once on a new one only when its method is GET or HEAD.
 class Client {
  public:
   Client(asio::any_io_executor executor, ClientOptions options);

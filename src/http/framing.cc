@@ -6,7 +6,6 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
 #include <boost/none.hpp>
-
 #include <charconv>
 
 #include "base/text.h"
@@ -18,12 +17,15 @@ namespace beast_http = boost::beast::http;
 
 constexpr std::size_t kChunkLineBytesMax = 4096;  // A chunk's size with its extensions, or one trailer.
 
-std::string_view view_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view view_of(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 template <class Fields>
 Headers headers_of(const Fields& fields) {
   Headers headers;
-  for (const auto& field : fields) headers.add(std::string(view_of(field.name_string())), std::string(view_of(field.value())));
+  for (const auto& field : fields)
+    headers.add(std::string(view_of(field.name_string())), std::string(view_of(field.value())));
   return headers;
 }
 
@@ -100,7 +102,8 @@ std::optional<std::size_t> BodyDecoder::decode(std::string_view input, std::stri
         out += input.substr(used);
         used = input.size();
         break;
-      case Kind::done: break;
+      case Kind::done:
+        break;
     }
   }
   return used;
@@ -112,7 +115,8 @@ Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, s
   if (!size || *size > bytes_max) return fail(Fault::invalid, "HeadTooLarge", "the request's head is too large");
   beast_http::request_parser<beast_http::empty_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(bytes_max));
-  if (const auto error = feed(parser, stream.substr(0, *size))) return fail(Fault::invalid, "BadRequest", error.message());
+  if (const auto error = feed(parser, stream.substr(0, *size)))
+    return fail(Fault::invalid, "BadRequest", error.message());
   const auto& message = parser.get();
   RequestHead head;
   head.size = *size;
@@ -123,7 +127,8 @@ Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, s
   head.expects_continue = equal_ignoring_case(head.request.headers.get("Expect"), "100-continue");
   if (parser.chunked()) {
     // A length beside chunks is how requests are smuggled past proxies (RFC 9112 section 6.3).
-    if (head.request.headers.find("Content-Length")) return fail(Fault::invalid, "BadRequest", "both Content-Length and chunks");
+    if (head.request.headers.find("Content-Length"))
+      return fail(Fault::invalid, "BadRequest", "both Content-Length and chunks");
     head.body = BodyDecoder::chunked();
   } else if (parser.content_length()) {
     head.body = BodyDecoder::length(*parser.content_length());
@@ -131,14 +136,16 @@ Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, s
   return head;
 }
 
-Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream, bool to_head_request, std::size_t bytes_max) {
+Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream, bool to_head_request,
+                                                        std::size_t bytes_max) {
   const auto size = head_size(stream);
   if (!size && stream.size() <= bytes_max) return std::nullopt;
   if (!size || *size > bytes_max) return fail(Fault::invalid, "BadResponse", "the answer's head is too large");
   beast_http::response_parser<beast_http::empty_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(bytes_max));
   parser.skip(true);
-  if (const auto error = feed(parser, stream.substr(0, *size))) return fail(Fault::invalid, "BadResponse", error.message());
+  if (const auto error = feed(parser, stream.substr(0, *size)))
+    return fail(Fault::invalid, "BadResponse", error.message());
   const auto& message = parser.get();
   ResponseHead head;
   head.size = *size;
@@ -153,7 +160,8 @@ Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream,
   } else if (const auto length = head.headers.find("Content-Length")) {
     std::uint64_t bytes = 0;
     const auto [end, error] = std::from_chars(length->data(), length->data() + length->size(), bytes);
-    if (error != std::errc() || end != length->data() + length->size()) return fail(Fault::invalid, "BadResponse", "a broken Content-Length");
+    if (error != std::errc() || end != length->data() + length->size())
+      return fail(Fault::invalid, "BadResponse", "a broken Content-Length");
     head.body = BodyDecoder::length(bytes);
   } else {
     head.body = BodyDecoder::until_end();

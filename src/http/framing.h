@@ -18,8 +18,8 @@ class BodyDecoder {
   static BodyDecoder chunked() { return BodyDecoder(Kind::chunk_size, 0); }
   static BodyDecoder until_end() { return BodyDecoder(Kind::until_end, 0); }
 
-  // Consumes from the front of `input`, appending body bytes to `out`; returns how many bytes were consumed, nullopt when
-  // they are not a body.  Needs more input when it consumed everything and is not done().
+  // Consumes from the front of `input`, appending body bytes to `out`; returns how many bytes were consumed, nullopt
+  // when they are not a body.  Needs more input when it consumed everything and is not done().
   std::optional<std::size_t> decode(std::string_view input, std::string& out);
   bool done() const { return kind_ == Kind::done; }
   bool ends_with_stream() const { return kind_ == Kind::until_end; }
@@ -50,11 +50,12 @@ struct ResponseHead {
   std::size_t size = 0;
 };
 
-// A head that is incomplete (nullopt in the Result's value), complete, or broken (Fault::invalid; code "HeadTooLarge" beyond
-// `bytes_max`, else "BadRequest" or "BadResponse").
+// A head that is incomplete (nullopt in the Result's value), complete, or broken (Fault::invalid; code "HeadTooLarge"
+// beyond `bytes_max`, else "BadRequest" or "BadResponse").
 Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, std::size_t bytes_max);
 // `to_head_request`: the answer to HEAD has no body whatever its headers say.
-Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream, bool to_head_request, std::size_t bytes_max);
+Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream, bool to_head_request,
+                                                        std::size_t bytes_max);
 
 std::string_view reason_phrase(int status);
 

@@ -1,8 +1,8 @@
+#include <gtest/gtest.h>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 
@@ -60,13 +60,14 @@ class HttpTest : public testing::Test {
   void SetUp() override { ASSERT_TRUE(server.listen()); }
   ClientOptions to_server() { return {.endpoint = "http://127.0.0.1:" + std::to_string(server.port())}; }
   ClientResponse get(std::string target, std::string method = "GET", std::string body = {}) {
-    auto response = run(fetch(to_server(), {.method = std::move(method), .target = std::move(target), .headers = {}, .body = std::move(body)}), io);
+    auto response =
+        run(fetch(to_server(),
+                  {.method = std::move(method), .target = std::move(target), .headers = {}, .body = std::move(body)}),
+            io);
     return response ? *response : ClientResponse{.status = -1, .headers = {}, .body = response.error().message};
   }
   // Sends raw bytes and returns everything that comes back until the server closes.
-  std::string raw(std::string bytes) {
-    return run(exchange_raw(server.port(), std::move(bytes)), io);
-  }
+  std::string raw(std::string bytes) { return run(exchange_raw(server.port(), std::move(bytes)), io); }
   static task<std::string> exchange_raw(std::uint16_t port, std::string bytes) {
     asio::ip::tcp::socket socket(co_await asio::this_coro::executor);
     const asio::ip::tcp::endpoint there(asio::ip::make_address("127.0.0.1"), port);
@@ -76,7 +77,8 @@ class HttpTest : public testing::Test {
     std::string piece(4096, '\0');
     for (;;) {
       boost::system::error_code error;
-      const auto got = co_await socket.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
+      const auto got =
+          co_await socket.async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
       all.append(piece, 0, got);
       if (error) co_return all;
     }
@@ -98,11 +100,15 @@ TEST_F(HttpTest, BodiesAreBoundedWhereTheHandlerSaysSo) {
   EXPECT_EQ(get("/echo", "POST", std::string(1001, 'x')).status, 413);
 }
 
-TEST_F(HttpTest, StreamsALargeBodyIn) { EXPECT_EQ(get("/size", "POST", std::string(20'000'000, 'x')).body, "20000000"); }
+TEST_F(HttpTest, StreamsALargeBodyIn) {
+  EXPECT_EQ(get("/size", "POST", std::string(20'000'000, 'x')).body, "20000000");
+}
 
 TEST_F(HttpTest, ChunksOutAndIn) {
   EXPECT_EQ(get("/stream").body, "321");
-  const auto answer = raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: r\r\n\r\n");
+  const auto answer =
+      raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: "
+          "close\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: r\r\n\r\n");
   EXPECT_NE(answer.find("abcde"), std::string::npos);
 }
 
@@ -125,12 +131,15 @@ TEST_F(HttpTest, PipelinedRequestsAreAnsweredInOrder) {
 TEST_F(HttpTest, GarbageIsRefusedAndClosed) {
   EXPECT_TRUE(raw("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
   EXPECT_TRUE(raw("GET / HTTP/1.1\r\nX: " + std::string(70'000, 'y') + "\r\n\r\n").starts_with("HTTP/1.1 431"));
-  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").find("IncompleteBody") != std::string::npos);
-  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").find("IncompleteBody") !=
+              std::string::npos);
+  EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+                  .starts_with("HTTP/1.1 400"));
 }
 
 TEST_F(HttpTest, SaysContinueBeforeABodyIsRead) {
-  const auto answer = raw("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  const auto answer =
+      raw("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   EXPECT_NE(answer.find("200 OK"), std::string::npos);
 }
 

@@ -21,7 +21,9 @@ void Headers::set(std::string_view name, std::string value) {
   entries_.emplace_back(std::string(name), std::move(value));
 }
 
-void Headers::add(std::string name, std::string value) { entries_.emplace_back(std::move(name), std::move(value)); }
+void Headers::add(std::string name, std::string value) {
+  entries_.emplace_back(std::move(name), std::move(value));
+}
 
 task<Result<std::string>> read_all(BodyReader& body, std::size_t bytes_max) {
   std::string whole;
@@ -30,7 +32,8 @@ task<Result<std::string>> read_all(BodyReader& body, std::size_t bytes_max) {
     if (!piece) co_return fail(piece);
     if (piece->empty()) co_return whole;
     if (whole.size() + piece->size() > bytes_max)
-      co_return fail(Fault::invalid, "RequestEntityTooLarge", "the body is larger than " + std::to_string(bytes_max) + " bytes");
+      co_return fail(Fault::invalid, "RequestEntityTooLarge",
+                     "the body is larger than " + std::to_string(bytes_max) + " bytes");
     if (whole.empty()) {
       whole = std::move(*piece);
     } else {
@@ -39,9 +42,13 @@ task<Result<std::string>> read_all(BodyReader& body, std::size_t bytes_max) {
   }
 }
 
-std::string_view Request::raw_path() const { return std::string_view(target).substr(0, target.find('?')); }
+std::string_view Request::raw_path() const {
+  return std::string_view(target).substr(0, target.find('?'));
+}
 
-std::string Request::path() const { return percent_decode(raw_path()); }
+std::string Request::path() const {
+  return percent_decode(raw_path());
+}
 
 std::string_view Request::raw_query() const {
   const auto mark = target.find('?');
@@ -75,6 +82,8 @@ Response text_response(int status, std::string body, std::string content_type) {
   return response;
 }
 
-Response json_response(int status, std::string body) { return text_response(status, std::move(body), "application/json"); }
+Response json_response(int status, std::string body) {
+  return text_response(status, std::move(body), "application/json");
+}
 
 }  // namespace slipway::http

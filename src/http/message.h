@@ -76,7 +76,8 @@ using StreamBody = std::function<task<void>(BodyWriter&)>;
 
 struct Response {
   int status = 200;
-  Headers headers;  // Content-Length is set by the server.  To answer HEAD, set `body` as for GET: only its length is sent.
+  Headers
+      headers;  // Content-Length is set by the server.  To answer HEAD, set `body` as for GET: only its length is sent.
   std::string body;
   std::optional<FileBody> file;  // Instead of `body`.
   StreamBody stream;             // Instead of both.

@@ -1,6 +1,7 @@
 #include "http/server.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -8,8 +9,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <set>
 
@@ -23,9 +22,10 @@ namespace {
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 256 * 1024;             // One read from the socket.
-constexpr std::size_t kDrainBytesMax = 1024 * 1024;        // An unread body up to this is read and thrown away; beyond it we close.
-constexpr std::size_t kSendfileBytes = 8 * 1024 * 1024;    // One sendfile call, so that the loop gets its turn.
+constexpr std::size_t kReadBytes = 256 * 1024;  // One read from the socket.
+constexpr std::size_t kDrainBytesMax =
+    1024 * 1024;  // An unread body up to this is read and thrown away; beyond it we close.
+constexpr std::size_t kSendfileBytes = 8 * 1024 * 1024;           // One sendfile call, so that the loop gets its turn.
 constexpr Duration kAcceptRetry = std::chrono::milliseconds(50);  // After running out of descriptors.
 
 // One accepted connection: its socket, what was read ahead, and the clock that cuts it off.
@@ -57,7 +57,8 @@ task<bool> read_more(std::shared_ptr<Connection> connection, Duration limit) {
   connection->ahead.resize(before + kReadBytes);
   error_code error;
   const auto into = asio::buffer(connection->ahead.data() + before, kReadBytes);
-  const std::size_t got = co_await connection->socket.async_read_some(into, asio::redirect_error(asio::use_awaitable, error));
+  const std::size_t got =
+      co_await connection->socket.async_read_some(into, asio::redirect_error(asio::use_awaitable, error));
   connection->ahead.resize(before + got);
   connection->deadline.cancel();
   co_return !error && got > 0;
@@ -65,14 +66,18 @@ task<bool> read_more(std::shared_ptr<Connection> connection, Duration limit) {
 
 task<bool> write_text(std::shared_ptr<Connection> connection, std::string_view text) {
   error_code error;
-  co_await asio::async_write(connection->socket, asio::buffer(text.data(), text.size()), asio::redirect_error(asio::use_awaitable, error));
+  co_await asio::async_write(connection->socket, asio::buffer(text.data(), text.size()),
+                             asio::redirect_error(asio::use_awaitable, error));
   co_return !error;
 }
 
 class ConnectionBody final : public BodyReader {
  public:
   ConnectionBody(std::shared_ptr<Connection> connection, BodyDecoder decoder, bool expects_continue, Duration limit)
-      : connection_(std::move(connection)), decoder_(std::move(decoder)), expects_continue_(expects_continue), limit_(limit) {}
+      : connection_(std::move(connection)),
+        decoder_(std::move(decoder)),
+        expects_continue_(expects_continue),
+        limit_(limit) {}
 
   task<Result<std::string>> read_some() override {
     std::string piece;
@@ -92,7 +97,8 @@ class ConnectionBody final : public BodyReader {
       }
       connection_->ahead.erase(0, *used);
     }
-    if (broken_ && piece.empty()) co_return fail(Fault::invalid, "IncompleteBody", "the peer broke off before the end of the body");
+    if (broken_ && piece.empty())
+      co_return fail(Fault::invalid, "IncompleteBody", "the peer broke off before the end of the body");
     co_return piece;
   }
 
@@ -120,11 +126,13 @@ class ConnectionBody final : public BodyReader {
 
 class ChunkWriter final : public BodyWriter {
  public:
-  ChunkWriter(std::shared_ptr<Connection> connection, bool silent) : connection_(std::move(connection)), silent_(silent) {}
+  ChunkWriter(std::shared_ptr<Connection> connection, bool silent)
+      : connection_(std::move(connection)), silent_(silent) {}
   task<Result<void>> write(std::string piece) override {
     if (piece.empty() || silent_) co_return Result<void>{};
     const std::string framed = fmt::format("{:x}\r\n", piece.size()) + piece + "\r\n";
-    if (!co_await write_text(connection_, framed)) co_return fail(Fault::unavailable, "ConnectionClosed", "the peer is gone");
+    if (!co_await write_text(connection_, framed))
+      co_return fail(Fault::unavailable, "ConnectionClosed", "the peer is gone");
     co_return Result<void>{};
   }
 
@@ -158,7 +166,8 @@ task<bool> send_file(std::shared_ptr<Connection> connection, FileBody file) {
   std::uint64_t left = file.size;
   bool good = true;
   while (left > 0 && good) {
-    const ssize_t sent = ::sendfile(connection->socket.native_handle(), fd, &offset, std::min<std::uint64_t>(left, kSendfileBytes));
+    const ssize_t sent =
+        ::sendfile(connection->socket.native_handle(), fd, &offset, std::min<std::uint64_t>(left, kSendfileBytes));
     if (sent > 0) {
       left -= static_cast<std::uint64_t>(sent);
     } else if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -192,7 +201,11 @@ task<bool> send_response(std::shared_ptr<Connection> connection, Response& respo
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
   State(asio::any_io_executor e, ServerOptions o, Handler h)
-      : executor(std::move(e)), options(std::move(o)), handler(std::move(h)), acceptor(executor), changed(executor, asio::steady_timer::time_point::max()) {}
+      : executor(std::move(e)),
+        options(std::move(o)),
+        handler(std::move(h)),
+        acceptor(executor),
+        changed(executor, asio::steady_timer::time_point::max()) {}
   asio::any_io_executor executor;
   ServerOptions options;
   Handler handler;
@@ -213,7 +226,8 @@ task<Response> handle(const Handler& handler, Request& request) {
     why = error.what();
   }
   log_error("http", fmt::format("{} {} failed: {}", request.method, request.raw_path(), why));
-  co_return json_response(500, "{\"__type\":\"InternalFailure\",\"message\":\"internal error; the daemon's log says more\"}");
+  co_return json_response(
+      500, "{\"__type\":\"InternalFailure\",\"message\":\"internal error; the daemon's log says more\"}");
 }
 
 Response refusal(const Error& error) {
@@ -225,7 +239,6 @@ Response refusal(const Error& error) {
 task<bool> serve_one(std::shared_ptr<Server::State> state, std::shared_ptr<Connection> connection);
 
 }  // namespace
-
 
 namespace {
 
@@ -271,7 +284,7 @@ task<bool> serve_one(std::shared_ptr<Server::State> state, std::shared_ptr<Conne
   const bool drained = head->keep_alive && !state->stopping && co_await body.drain();
   const bool sent = co_await send_response(connection, response, request.method == "HEAD", drained);
   connection->busy = false;
-  co_return sent && drained;
+  co_return sent&& drained;
 }
 
 task<void> accept_connections(std::shared_ptr<Server::State> state) {
@@ -313,7 +326,8 @@ Result<void> Server::listen() {
   if (!error) state_->acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return fail(Fault::unavailable, "SLW-102",
-                fmt::format("cannot listen on {}:{}: {}. Choose another port.", state_->options.address, state_->options.port, error.message()));
+                fmt::format("cannot listen on {}:{}: {}. Choose another port.", state_->options.address,
+                            state_->options.port, error.message()));
   }
   ::fcntl(state_->acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
   asio::co_spawn(state_->executor, accept_connections(state_), asio::detached);

@@ -16,7 +16,8 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: the machine chooses; see Server::port().
   std::size_t header_bytes_max = 64 * 1024;
-  Duration idle_timeout = std::chrono::seconds(75);  // Between requests on a kept connection.  A handler may take for ever.
+  Duration idle_timeout =
+      std::chrono::seconds(75);  // Between requests on a kept connection.  A handler may take for ever.
   Duration body_timeout = std::chrono::seconds(60);  // Between two pieces of a body.
 };
 

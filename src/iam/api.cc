@@ -34,14 +34,28 @@ json::array tag_list(const json::object& tags) {
 }
 
 json::object describe(const Role& role) {
-  return {{"Path", "/"}, {"RoleName", role.name}, {"RoleId", role.id}, {"Arn", role.arn}, {"CreateDate", iso_seconds(role.created_at)},
-          {"AssumeRolePolicyDocument", percent_encode(json::serialize(role.trust))}, {"Description", get_string(role.about, "Description")},
-          {"MaxSessionDuration", get_int(role.about, "MaxSessionDuration", kSessionSecondsDefault)}, {"Tags", tag_list(get_object(role.about, "Tags"))}};
+  return {{"Path", "/"},
+          {"RoleName", role.name},
+          {"RoleId", role.id},
+          {"Arn", role.arn},
+          {"CreateDate", iso_seconds(role.created_at)},
+          {"AssumeRolePolicyDocument", percent_encode(json::serialize(role.trust))},
+          {"Description", get_string(role.about, "Description")},
+          {"MaxSessionDuration", get_int(role.about, "MaxSessionDuration", kSessionSecondsDefault)},
+          {"Tags", tag_list(get_object(role.about, "Tags"))}};
 }
 
 json::object describe(const ManagedPolicy& policy) {
-  return {{"PolicyName", policy.name}, {"PolicyId", policy.id}, {"Arn", policy.arn}, {"Path", "/"}, {"DefaultVersionId", "v1"}, {"AttachmentCount", 0},
-          {"PermissionsBoundaryUsageCount", 0}, {"IsAttachable", true}, {"CreateDate", iso_seconds(policy.created_at)}, {"UpdateDate", iso_seconds(policy.created_at)}};
+  return {{"PolicyName", policy.name},
+          {"PolicyId", policy.id},
+          {"Arn", policy.arn},
+          {"Path", "/"},
+          {"DefaultVersionId", "v1"},
+          {"AttachmentCount", 0},
+          {"PermissionsBoundaryUsageCount", 0},
+          {"IsAttachable", true},
+          {"CreateDate", iso_seconds(policy.created_at)},
+          {"UpdateDate", iso_seconds(policy.created_at)}};
 }
 
 class Api {
@@ -51,13 +65,21 @@ class Api {
   task<Result<Answer>> create_role(Call call) {
     auto trust = parse_policy(get_string(call.input, "AssumeRolePolicyDocument"), true);
     if (!trust) co_return fail(trust);
-    Role role{.name = get_string(call.input, "RoleName"), .id = "AROA" + authority_.random().alphanumeric_upper(17), .trust = *trust, .created_at = call.now};
+    Role role{.name = get_string(call.input, "RoleName"),
+              .id = "AROA" + authority_.random().alphanumeric_upper(17),
+              .trust = *trust,
+              .created_at = call.now};
     role.arn = fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role.name);
     json::object tags;
-    for (const json::value& tag : get_array(call.input, "Tags")) tags[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
-    role.about = {{"Description", get_string(call.input, "Description")}, {"MaxSessionDuration", get_int(call.input, "MaxSessionDuration", kSessionSecondsDefault)}, {"Tags", tags}};
+    for (const json::value& tag : get_array(call.input, "Tags"))
+      tags[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
+    role.about = {{"Description", get_string(call.input, "Description")},
+                  {"MaxSessionDuration", get_int(call.input, "MaxSessionDuration", kSessionSecondsDefault)},
+                  {"Tags", tags}};
     auto create = [role](database::Transaction& tx) -> Result<void> {
-      if (get_role(tx, role.name)) return fail(Fault::conflict, "EntityAlreadyExists", fmt::format("Role with name {} already exists.", role.name));
+      if (get_role(tx, role.name))
+        return fail(Fault::conflict, "EntityAlreadyExists",
+                    fmt::format("Role with name {} already exists.", role.name));
       put_role(tx, role);
       return {};
     };
@@ -85,8 +107,10 @@ class Api {
     auto remove = [name](database::Transaction& tx) -> Result<void> {
       const auto role = get_role(tx, name);
       if (!role) return no_role(name);
-      if (!role->inlined.empty()) return fail(Fault::conflict, "DeleteConflict", "Cannot delete entity, must delete policies first.");
-      if (!role->attached.empty()) return fail(Fault::conflict, "DeleteConflict", "Cannot delete entity, must detach all policies first.");
+      if (!role->inlined.empty())
+        return fail(Fault::conflict, "DeleteConflict", "Cannot delete entity, must delete policies first.");
+      if (!role->attached.empty())
+        return fail(Fault::conflict, "DeleteConflict", "Cannot delete entity, must detach all policies first.");
       erase_role(tx, name);
       return {};
     };
@@ -120,9 +144,13 @@ class Api {
     const auto role = get_role(authority_.db().read(), get_string(call.input, "RoleName"));
     if (!role) co_return no_role(get_string(call.input, "RoleName"));
     const std::string name = get_string(call.input, "PolicyName");
-    if (!role->inlined.contains(name)) co_return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role policy with name {} cannot be found.", name));
+    if (!role->inlined.contains(name))
+      co_return fail(Fault::not_found, "NoSuchEntity",
+                     fmt::format("The role policy with name {} cannot be found.", name));
     Answer answer;
-    answer.output = {{"RoleName", role->name}, {"PolicyName", name}, {"PolicyDocument", percent_encode(json::serialize(role->inlined.at(name)))}};
+    answer.output = {{"RoleName", role->name},
+                     {"PolicyName", name},
+                     {"PolicyDocument", percent_encode(json::serialize(role->inlined.at(name)))}};
     co_return answer;
   }
 
@@ -139,7 +167,9 @@ class Api {
   task<Result<Answer>> delete_role_policy(Call call) {
     const std::string name = get_string(call.input, "PolicyName");
     co_return co_await edit(call, [name](Role& role) -> Result<void> {
-      if (role.inlined.erase(name) == 0) return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role policy with name {} cannot be found.", name));
+      if (role.inlined.erase(name) == 0)
+        return fail(Fault::not_found, "NoSuchEntity",
+                    fmt::format("The role policy with name {} cannot be found.", name));
       return {};
     });
   }
@@ -156,7 +186,8 @@ class Api {
   task<Result<Answer>> detach(Call call) {
     const std::string arn = get_string(call.input, "PolicyArn");
     co_return co_await edit(call, [arn](Role& role) -> Result<void> {
-      if (std::erase(role.attached, arn) == 0) return fail(Fault::not_found, "NoSuchEntity", fmt::format("Policy {} was not found.", arn));
+      if (std::erase(role.attached, arn) == 0)
+        return fail(Fault::not_found, "NoSuchEntity", fmt::format("Policy {} was not found.", arn));
       return {};
     });
   }
@@ -165,14 +196,16 @@ class Api {
     const auto role = get_role(authority_.db().read(), get_string(call.input, "RoleName"));
     if (!role) co_return no_role(get_string(call.input, "RoleName"));
     json::array attached;
-    for (const std::string& arn : role->attached) attached.push_back({{"PolicyName", arn.substr(arn.rfind('/') + 1)}, {"PolicyArn", arn}});
+    for (const std::string& arn : role->attached)
+      attached.push_back({{"PolicyName", arn.substr(arn.rfind('/') + 1)}, {"PolicyArn", arn}});
     Answer answer = answer_with("AttachedPolicies", attached);
     answer.output["IsTruncated"] = false;
     co_return answer;
   }
 
   task<Result<Answer>> list_profiles(Call call) {
-    if (!get_role(authority_.db().read(), get_string(call.input, "RoleName"))) co_return no_role(get_string(call.input, "RoleName"));
+    if (!get_role(authority_.db().read(), get_string(call.input, "RoleName")))
+      co_return no_role(get_string(call.input, "RoleName"));
     Answer answer = answer_with("InstanceProfiles", json::array{});
     answer.output["IsTruncated"] = false;
     co_return answer;
@@ -181,10 +214,15 @@ class Api {
   task<Result<Answer>> create_policy(Call call) {
     auto parsed = parse_policy(get_string(call.input, "PolicyDocument"), false);
     if (!parsed) co_return fail(parsed);
-    ManagedPolicy policy{.name = get_string(call.input, "PolicyName"), .id = "ANPA" + authority_.random().alphanumeric_upper(17), .document = *parsed, .created_at = call.now};
+    ManagedPolicy policy{.name = get_string(call.input, "PolicyName"),
+                         .id = "ANPA" + authority_.random().alphanumeric_upper(17),
+                         .document = *parsed,
+                         .created_at = call.now};
     policy.arn = fmt::format("arn:aws:iam::{}:policy/{}", call.place.account, policy.name);
     auto create = [policy](database::Transaction& tx) -> Result<void> {
-      if (get_policy(tx, policy.arn)) return fail(Fault::conflict, "EntityAlreadyExists", fmt::format("A policy called {} already exists. Duplicate names are not allowed.", policy.name));
+      if (get_policy(tx, policy.arn))
+        return fail(Fault::conflict, "EntityAlreadyExists",
+                    fmt::format("A policy called {} already exists. Duplicate names are not allowed.", policy.name));
       put_policy(tx, policy);
       return {};
     };
@@ -201,15 +239,20 @@ class Api {
 
   task<Result<Answer>> get_version(Call call) {
     const auto policy = get_policy(authority_.db().read(), get_string(call.input, "PolicyArn"));
-    if (!policy || get_string(call.input, "VersionId") != "v1") co_return no_policy(get_string(call.input, "PolicyArn"));
-    co_return answer_with("PolicyVersion", json::object{{"Document", percent_encode(json::serialize(policy->document))}, {"VersionId", "v1"}, {"IsDefaultVersion", true},
+    if (!policy || get_string(call.input, "VersionId") != "v1")
+      co_return no_policy(get_string(call.input, "PolicyArn"));
+    co_return answer_with("PolicyVersion", json::object{{"Document", percent_encode(json::serialize(policy->document))},
+                                                        {"VersionId", "v1"},
+                                                        {"IsDefaultVersion", true},
                                                         {"CreateDate", iso_seconds(policy->created_at)}});
   }
 
   task<Result<Answer>> list_versions(Call call) {
     const auto policy = get_policy(authority_.db().read(), get_string(call.input, "PolicyArn"));
     if (!policy) co_return no_policy(get_string(call.input, "PolicyArn"));
-    Answer answer = answer_with("Versions", json::array{json::object{{"VersionId", "v1"}, {"IsDefaultVersion", true}, {"CreateDate", iso_seconds(policy->created_at)}}});
+    Answer answer = answer_with("Versions", json::array{json::object{{"VersionId", "v1"},
+                                                                     {"IsDefaultVersion", true},
+                                                                     {"CreateDate", iso_seconds(policy->created_at)}}});
     answer.output["IsTruncated"] = false;
     co_return answer;
   }
@@ -234,7 +277,8 @@ class Api {
     const json::array tags = get_array(call.input, "Tags");
     co_return co_await edit(call, [tags](Role& role) -> Result<void> {
       json::object known = get_object(role.about, "Tags");
-      for (const json::value& tag : tags) known[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
+      for (const json::value& tag : tags)
+        known[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
       role.about["Tags"] = known;
       return {};
     });
@@ -258,12 +302,16 @@ class Api {
 
   task<Result<Answer>> assume_role(Call call) {
     const Duration lifetime = std::chrono::seconds(get_int(call.input, "DurationSeconds", kSessionSecondsDefault));
-    auto made = co_await authority_.assume(call.caller, get_string(call.input, "RoleArn"), get_string(call.input, "RoleSessionName"), lifetime);
+    auto made = co_await authority_.assume(call.caller, get_string(call.input, "RoleArn"),
+                                           get_string(call.input, "RoleSessionName"), lifetime);
     if (!made) co_return fail(made);
     Answer answer;
-    answer.output = {{"Credentials", json::object{{"AccessKeyId", made->access_key_id}, {"SecretAccessKey", made->secret_access_key}, {"SessionToken", made->session_token},
-                                                  {"Expiration", iso_seconds(made->expires)}}},
-                     {"AssumedRoleUser", json::object{{"AssumedRoleId", made->assumed_role_id}, {"Arn", made->assumed_role_arn}}}};
+    answer.output = {
+        {"Credentials", json::object{{"AccessKeyId", made->access_key_id},
+                                     {"SecretAccessKey", made->secret_access_key},
+                                     {"SessionToken", made->session_token},
+                                     {"Expiration", iso_seconds(made->expires)}}},
+        {"AssumedRoleUser", json::object{{"AssumedRoleId", made->assumed_role_id}, {"Arn", made->assumed_role_arn}}}};
     co_return answer;
   }
 
@@ -292,12 +340,16 @@ struct Adder {
   std::shared_ptr<Api> api;
   void operator()(const char* name, wire::Shape input, Method method) const {
     auto own = api;
-    service.operations.push_back({.name = name, .input = std::move(input), .handler = [own, method](Call call) { return ((*own).*method)(std::move(call)); },
-                                  .resource = [](const Call& call) {
-                                    const std::string role = get_string(call.input, "RoleName");
-                                    return role.empty() ? get_string(call.input, "RoleArn", get_string(call.input, "PolicyArn", "*"))
-                                                        : fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role);
-                                  }});
+    service.operations.push_back(
+        {.name = name,
+         .input = std::move(input),
+         .handler = [own, method](Call call) { return ((*own).*method)(std::move(call)); },
+         .resource =
+             [](const Call& call) {
+               const std::string role = get_string(call.input, "RoleName");
+               return role.empty() ? get_string(call.input, "RoleArn", get_string(call.input, "PolicyArn", "*"))
+                                   : fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role);
+             }});
   }
 };
 
@@ -318,19 +370,24 @@ wire::Service iam_service(Authority& authority) {
   const Member role = required("RoleName", name);
   const Member arn = required("PolicyArn", text(20, 2048));
   const Shape tags = list(structure({optional("Key", text(1, 128)), optional("Value", text(0, 256))}));
-  const std::vector<Member> pages = {ignored("Marker", text()), ignored("MaxItems", integer(1, 1000)), ignored("PathPrefix", text())};
+  const std::vector<Member> pages = {ignored("Marker", text()), ignored("MaxItems", integer(1, 1000)),
+                                     ignored("PathPrefix", text())};
   const auto paged = [&](std::vector<Member> members) {
     members.insert(members.end(), pages.begin(), pages.end());
     return structure(std::move(members));
   };
-  add("CreateRole", structure({role, required("AssumeRolePolicyDocument", document), optional("Description", text(0, 1000)), optional("MaxSessionDuration", integer(3600, 43200)),
-                               optional("Tags", tags), refused("Path", text(), "roles have no paths here", "/"), refused("PermissionsBoundary", text(), "boundaries are not supported yet")}),
+  add("CreateRole",
+      structure({role, required("AssumeRolePolicyDocument", document), optional("Description", text(0, 1000)),
+                 optional("MaxSessionDuration", integer(3600, 43200)), optional("Tags", tags),
+                 refused("Path", text(), "roles have no paths here", "/"),
+                 refused("PermissionsBoundary", text(), "boundaries are not supported yet")}),
       &Api::create_role);
   add("GetRole", structure({role}), &Api::get_one_role);
   add("ListRoles", paged({}), &Api::list_all_roles);
   add("DeleteRole", structure({role}), &Api::delete_role);
   add("UpdateAssumeRolePolicy", structure({role, required("PolicyDocument", document)}), &Api::update_trust);
-  add("PutRolePolicy", structure({role, required("PolicyName", policy_name), required("PolicyDocument", document)}), &Api::put_role_policy);
+  add("PutRolePolicy", structure({role, required("PolicyName", policy_name), required("PolicyDocument", document)}),
+      &Api::put_role_policy);
   add("GetRolePolicy", structure({role, required("PolicyName", policy_name)}), &Api::get_role_policy);
   add("ListRolePolicies", paged({role}), &Api::list_role_policies);
   add("DeleteRolePolicy", structure({role, required("PolicyName", policy_name)}), &Api::delete_role_policy);
@@ -340,8 +397,11 @@ wire::Service iam_service(Authority& authority) {
   add("ListInstanceProfilesForRole", paged({role}), &Api::list_profiles);
   add("TagRole", structure({role, required("Tags", tags)}), &Api::tag_role);
   add("ListRoleTags", paged({role}), &Api::list_role_tags);
-  add("CreatePolicy", structure({required("PolicyName", policy_name), required("PolicyDocument", document), ignored("Description", text()), refused("Path", text(), "policies have no paths here", "/"),
-                                 warned("Tags", tags, "tags of policies are not kept yet")}), &Api::create_policy);
+  add("CreatePolicy",
+      structure({required("PolicyName", policy_name), required("PolicyDocument", document),
+                 ignored("Description", text()), refused("Path", text(), "policies have no paths here", "/"),
+                 warned("Tags", tags, "tags of policies are not kept yet")}),
+      &Api::create_policy);
   add("GetPolicy", structure({arn}), &Api::get_one_policy);
   add("GetPolicyVersion", structure({arn, required("VersionId", text())}), &Api::get_version);
   add("ListPolicyVersions", paged({arn}), &Api::list_versions);
@@ -359,10 +419,15 @@ wire::Service sts_service(Authority& authority) {
   out.validation_code = "ValidationError";
   const Adder add{out, std::make_shared<Api>(authority)};
   add("GetCallerIdentity", structure({}), &Api::caller_identity);
-  add("AssumeRole", structure({required("RoleArn", text(20, 2048)), required("RoleSessionName", text(2, 64, "[\\w+=,.@-]*")), optional("DurationSeconds", integer(900, 43200)),
-                               refused("Policy", text(), "session policies are not supported yet"), refused("PolicyArns", list(document()), "session policies are not supported yet"),
-                               ignored("ExternalId", text()), refused("SerialNumber", text(), "MFA is not supported"), refused("TokenCode", text(), "MFA is not supported"),
-                               refused("Tags", list(document()), "session tags are not supported yet")}), &Api::assume_role);
+  add("AssumeRole",
+      structure({required("RoleArn", text(20, 2048)), required("RoleSessionName", text(2, 64, "[\\w+=,.@-]*")),
+                 optional("DurationSeconds", integer(900, 43200)),
+                 refused("Policy", text(), "session policies are not supported yet"),
+                 refused("PolicyArns", list(document()), "session policies are not supported yet"),
+                 ignored("ExternalId", text()), refused("SerialNumber", text(), "MFA is not supported"),
+                 refused("TokenCode", text(), "MFA is not supported"),
+                 refused("Tags", list(document()), "session tags are not supported yet")}),
+      &Api::assume_role);
   return out;
 }
 

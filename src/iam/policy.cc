@@ -62,11 +62,18 @@ Operator read_operator(std::string name) {
     Test test;
     bool negated;
   };
-  static constexpr std::array<Known, 12> kKnown = {{{"StringEquals", Test::equals, false}, {"StringNotEquals", Test::equals, true},
-                                                    {"StringEqualsIgnoreCase", Test::equals_ignoring_case, false}, {"StringNotEqualsIgnoreCase", Test::equals_ignoring_case, true},
-                                                    {"StringLike", Test::like, false}, {"StringNotLike", Test::like, true}, {"ArnEquals", Test::like, false},
-                                                    {"ArnNotEquals", Test::like, true}, {"ArnLike", Test::like, false}, {"ArnNotLike", Test::like, true},
-                                                    {"Bool", Test::boolean, false}, {"Null", Test::null_key, false}}};
+  static constexpr std::array<Known, 12> kKnown = {{{"StringEquals", Test::equals, false},
+                                                    {"StringNotEquals", Test::equals, true},
+                                                    {"StringEqualsIgnoreCase", Test::equals_ignoring_case, false},
+                                                    {"StringNotEqualsIgnoreCase", Test::equals_ignoring_case, true},
+                                                    {"StringLike", Test::like, false},
+                                                    {"StringNotLike", Test::like, true},
+                                                    {"ArnEquals", Test::like, false},
+                                                    {"ArnNotEquals", Test::like, true},
+                                                    {"ArnLike", Test::like, false},
+                                                    {"ArnNotLike", Test::like, true},
+                                                    {"Bool", Test::boolean, false},
+                                                    {"Null", Test::null_key, false}}};
   for (const Known& known : kKnown) {
     if (known.name != name) continue;
     out.test = known.test;
@@ -78,11 +85,15 @@ Operator read_operator(std::string name) {
 bool value_fits(const Operator& op, const std::vector<std::string>& wanted, const std::string& value) {
   const bool fits = std::ranges::any_of(wanted, [&](const std::string& pattern) {
     switch (op.test) {
-      case Test::equals: return pattern == value;
+      case Test::equals:
+        return pattern == value;
       case Test::equals_ignoring_case:
-      case Test::boolean: return equal_ignoring_case(pattern, value);
-      case Test::like: return glob_match(pattern, value);
-      default: return false;
+      case Test::boolean:
+        return equal_ignoring_case(pattern, value);
+      case Test::like:
+        return glob_match(pattern, value);
+      default:
+        return false;
     }
   });
   return fits != op.negated;
@@ -104,7 +115,8 @@ bool condition_holds(const std::string& operator_name, const json::object& tests
       return false;
     }
     const auto fits = [&](const std::string& value) { return value_fits(op, wanted, value); };
-    const bool good = op.for_all || op.negated ? std::ranges::all_of(values->second, fits) : std::ranges::any_of(values->second, fits);
+    const bool good = op.for_all || op.negated ? std::ranges::all_of(values->second, fits)
+                                               : std::ranges::any_of(values->second, fits);
     if (!good) return false;
   }
   return true;
@@ -112,7 +124,8 @@ bool condition_holds(const std::string& operator_name, const json::object& tests
 
 bool conditions_hold(const json::object& statement, const ConditionKeys& keys) {
   for (const auto& entry : get_object(statement, "Condition")) {
-    if (!entry.value().is_object() || !condition_holds(std::string(entry.key()), entry.value().get_object(), keys)) return false;
+    if (!entry.value().is_object() || !condition_holds(std::string(entry.key()), entry.value().get_object(), keys))
+      return false;
   }
   return true;
 }
@@ -128,7 +141,8 @@ bool principal_fits(const json::object& statement, const Request& request) {
     return std::ranges::find(services, request.principal_service) != services.end();
   }
   for (const std::string& aws : texts_of(by_kind, "AWS")) {
-    const bool account = aws == request.principal_account || aws == "arn:aws:iam::" + request.principal_account + ":root";
+    const bool account =
+        aws == request.principal_account || aws == "arn:aws:iam::" + request.principal_account + ":root";
     if (aws == "*" || account || aws == request.principal_arn) return true;
   }
   return false;
@@ -159,7 +173,9 @@ std::vector<json::object> statements_of(const json::object& policy) {
   return out;
 }
 
-std::unexpected<Error> malformed(std::string why) { return fail(Fault::invalid, "MalformedPolicyDocument", std::move(why)); }
+std::unexpected<Error> malformed(std::string why) {
+  return fail(Fault::invalid, "MalformedPolicyDocument", std::move(why));
+}
 
 }  // namespace
 
@@ -168,7 +184,9 @@ Decision evaluate(const std::vector<json::object>& policies, const Request& requ
   for (const json::object& policy : policies) {
     for (const json::object& statement : statements_of(policy)) {
       if (with_principal && !principal_fits(statement, request)) continue;
-      if (!action_fits(statement, request.action) || !resource_fits(statement, request.resource) || !conditions_hold(statement, request.keys)) continue;
+      if (!action_fits(statement, request.action) || !resource_fits(statement, request.resource) ||
+          !conditions_hold(statement, request.keys))
+        continue;
       if (get_string(statement, "Effect") == "Deny") return Decision::explicitly_denied;
       allowed = true;
     }
@@ -178,23 +196,31 @@ Decision evaluate(const std::vector<json::object>& policies, const Request& requ
 
 Result<json::object> parse_policy(std::string_view text, bool with_principal) {
   auto parsed = parse_json(text);
-  if (!parsed || !parsed->is_object()) return malformed(parsed ? "This policy contains invalid Json" : "This policy contains invalid Json: " + parsed.error().message);
+  if (!parsed || !parsed->is_object())
+    return malformed(parsed ? "This policy contains invalid Json"
+                            : "This policy contains invalid Json: " + parsed.error().message);
   const json::object& policy = parsed->get_object();
   const auto statements = statements_of(policy);
   if (statements.empty()) return malformed("Syntax errors in policy: it has no Statement.");
   for (const json::object& statement : statements) {
     const std::string effect = get_string(statement, "Effect");
-    if (effect != "Allow" && effect != "Deny") return malformed("Syntax errors in policy: Effect must be Allow or Deny.");
-    if (texts_of(statement, "Action").empty() && texts_of(statement, "NotAction").empty()) return malformed("Policy statement must contain actions.");
+    if (effect != "Allow" && effect != "Deny")
+      return malformed("Syntax errors in policy: Effect must be Allow or Deny.");
+    if (texts_of(statement, "Action").empty() && texts_of(statement, "NotAction").empty())
+      return malformed("Policy statement must contain actions.");
     if (with_principal && !has(statement, "Principal")) return malformed("Policy statement must contain a Principal.");
-    if (!with_principal && has(statement, "Principal")) return malformed("Policy document should not specify a principal.");
-    if (!with_principal && !has(statement, "Resource") && !has(statement, "NotResource")) return malformed("Policy statement must contain resources.");
+    if (!with_principal && has(statement, "Principal"))
+      return malformed("Policy document should not specify a principal.");
+    if (!with_principal && !has(statement, "Resource") && !has(statement, "NotResource"))
+      return malformed("Policy statement must contain resources.");
     if (with_principal && has(statement, "Resource")) return malformed("Has prohibited field Resource");
     for (const auto& entry : get_object(statement, "Condition")) {
       if (read_operator(std::string(entry.key())).test == Test::unknown)
-        return malformed(fmt::format("The condition operator {} is not supported here.", std::string_view(entry.key().data(), entry.key().size())));
+        return malformed(fmt::format("The condition operator {} is not supported here.",
+                                     std::string_view(entry.key().data(), entry.key().size())));
     }
-    if (json::serialize(statement).find("${") != std::string::npos) return malformed("Policy variables (${…}) are not supported here.");
+    if (json::serialize(statement).find("${") != std::string::npos)
+      return malformed("Policy variables (${…}) are not supported here.");
   }
   return policy;
 }

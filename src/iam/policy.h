@@ -13,9 +13,9 @@ namespace slipway::iam {
 using ConditionKeys = std::map<std::string, std::vector<std::string>>;
 
 struct Request {
-  std::string action;    // "ecs:UpdateService"
-  std::string resource;  // ARN or "*"
-  std::string principal_arn;      // For policies with a Principal.
+  std::string action;         // "ecs:UpdateService"
+  std::string resource;       // ARN or "*"
+  std::string principal_arn;  // For policies with a Principal.
   std::string principal_account;
   std::string principal_service;  // "lambda.amazonaws.com"; empty for users and roles.
   ConditionKeys keys;
@@ -23,12 +23,12 @@ struct Request {
 
 enum class Decision { allowed, explicitly_denied, implicitly_denied };
 
-// What the policies together say: an explicit Deny wins, then an Allow, else it is denied.  `with_principal`: statements must
-// name who asks (trust and resource policies).
+// What the policies together say: an explicit Deny wins, then an Allow, else it is denied.  `with_principal`:
+// statements must name who asks (trust and resource policies).
 Decision evaluate(const std::vector<json::object>& policies, const Request& request, bool with_principal);
 
-// Fails with "MalformedPolicyDocument" and what is wrong: not JSON, a missing Effect or Action, an operator that we cannot
-// evaluate (a condition that we ignored would allow too much).
+// Fails with "MalformedPolicyDocument" and what is wrong: not JSON, a missing Effect or Action, an operator that we
+// cannot evaluate (a condition that we ignored would allow too much).
 Result<json::object> parse_policy(std::string_view text, bool with_principal);
 
 }  // namespace slipway::iam

@@ -5,9 +5,12 @@
 namespace slipway::iam {
 namespace {
 
-json::object policy(const char* statement) { return {{"Version", "2012-10-17"}, {"Statement", json::array{*parse_json(statement)}}}; }
+json::object policy(const char* statement) {
+  return {{"Version", "2012-10-17"}, {"Statement", json::array{*parse_json(statement)}}};
+}
 
-Decision ask(std::initializer_list<const char*> statements, const char* action, const char* resource, ConditionKeys keys = {}) {
+Decision ask(std::initializer_list<const char*> statements, const char* action, const char* resource,
+             ConditionKeys keys = {}) {
   std::vector<json::object> policies;
   for (const char* statement : statements) policies.push_back(policy(statement));
   return evaluate(policies, {.action = action, .resource = resource, .keys = std::move(keys)}, false);
@@ -24,7 +27,9 @@ TEST(Policy, AllowsWhatItNamesAndNothingElse) {
 }
 
 TEST(Policy, AnExplicitDenyWins) {
-  EXPECT_EQ(ask({kUpdate, R"({"Effect":"Deny","Action":"*","Resource":"*"})"}, "ecs:UpdateService", "arn:aws:ecs:r:1:service/c/s"), Decision::explicitly_denied);
+  EXPECT_EQ(ask({kUpdate, R"({"Effect":"Deny","Action":"*","Resource":"*"})"}, "ecs:UpdateService",
+                "arn:aws:ecs:r:1:service/c/s"),
+            Decision::explicitly_denied);
 }
 
 TEST(Policy, NotActionAndNotResourceTurnAround) {
@@ -35,25 +40,42 @@ TEST(Policy, NotActionAndNotResourceTurnAround) {
 }
 
 TEST(Policy, ConditionsMustHold) {
-  constexpr const char* kPass = R"({"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com"}}})";
-  EXPECT_EQ(ask({kPass}, "iam:PassRole", "arn:r", {{"iam:passedtoservice", {"ecs-tasks.amazonaws.com"}}}), Decision::allowed);
-  EXPECT_EQ(ask({kPass}, "iam:PassRole", "arn:r", {{"iam:passedtoservice", {"lambda.amazonaws.com"}}}), Decision::implicitly_denied);
+  constexpr const char* kPass =
+      R"({"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ecs-tasks.amazonaws.com"}}})";
+  EXPECT_EQ(ask({kPass}, "iam:PassRole", "arn:r", {{"iam:passedtoservice", {"ecs-tasks.amazonaws.com"}}}),
+            Decision::allowed);
+  EXPECT_EQ(ask({kPass}, "iam:PassRole", "arn:r", {{"iam:passedtoservice", {"lambda.amazonaws.com"}}}),
+            Decision::implicitly_denied);
   EXPECT_EQ(ask({kPass}, "iam:PassRole", "arn:r"), Decision::implicitly_denied);
 }
 
 TEST(Policy, TrustNamesServicesAndAccounts) {
-  const auto trust = policy(R"({"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com","AWS":"arn:aws:iam::1:root"},"Action":"sts:AssumeRole"})");
-  EXPECT_EQ(evaluate({trust}, {.action = "sts:AssumeRole", .resource = "r", .principal_service = "lambda.amazonaws.com"}, true), Decision::allowed);
-  EXPECT_EQ(evaluate({trust}, {.action = "sts:AssumeRole", .resource = "r", .principal_service = "ecs.amazonaws.com"}, true), Decision::implicitly_denied);
-  EXPECT_EQ(evaluate({trust}, {.action = "sts:AssumeRole", .resource = "r", .principal_arn = "arn:x", .principal_account = "1"}, true), Decision::allowed);
-  EXPECT_EQ(evaluate({trust}, {.action = "sts:AssumeRole", .resource = "r", .principal_arn = "arn:x", .principal_account = "2"}, true), Decision::implicitly_denied);
+  const auto trust = policy(
+      R"({"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com","AWS":"arn:aws:iam::1:root"},"Action":"sts:AssumeRole"})");
+  EXPECT_EQ(evaluate({trust},
+                     {.action = "sts:AssumeRole", .resource = "r", .principal_service = "lambda.amazonaws.com"}, true),
+            Decision::allowed);
+  EXPECT_EQ(
+      evaluate({trust}, {.action = "sts:AssumeRole", .resource = "r", .principal_service = "ecs.amazonaws.com"}, true),
+      Decision::implicitly_denied);
+  EXPECT_EQ(
+      evaluate({trust},
+               {.action = "sts:AssumeRole", .resource = "r", .principal_arn = "arn:x", .principal_account = "1"}, true),
+      Decision::allowed);
+  EXPECT_EQ(
+      evaluate({trust},
+               {.action = "sts:AssumeRole", .resource = "r", .principal_arn = "arn:x", .principal_account = "2"}, true),
+      Decision::implicitly_denied);
 }
 
 TEST(Policy, RefusesWhatItCannotEvaluate) {
   EXPECT_FALSE(parse_policy("{", false));
   EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Maybe","Action":"*","Resource":"*"}]})", false));
-  EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"x"}}}]})", false));
-  EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:${aws:username}"}]})", false));
+  EXPECT_FALSE(parse_policy(
+      R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"x"}}}]})",
+      false));
+  EXPECT_FALSE(
+      parse_policy(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:${aws:username}"}]})", false));
   EXPECT_TRUE(parse_policy(R"({"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})", false));
 }
 

@@ -23,19 +23,25 @@ Role read_role(const database::Row& row) {
   role.about = get_object(body, "about");
   role.attached = get_strings(body, "attached");
   role.created_at = instant_ms(get_int(body, "createdAt"));
-  for (const auto& entry : get_object(body, "inlined")) role.inlined[std::string(entry.key())] = entry.value().as_object();
+  for (const auto& entry : get_object(body, "inlined"))
+    role.inlined[std::string(entry.key())] = entry.value().as_object();
   return role;
 }
 
 // AWS's own policies that pipelines attach, with what they allow.
 json::object known_policy(const std::string& arn) {
   const auto allow = [](json::array actions) {
-    return json::object{{"Version", "2012-10-17"}, {"Statement", json::array{json::object{{"Effect", "Allow"}, {"Action", std::move(actions)}, {"Resource", "*"}}}}};
+    return json::object{{"Version", "2012-10-17"},
+                        {"Statement", json::array{json::object{
+                                          {"Effect", "Allow"}, {"Action", std::move(actions)}, {"Resource", "*"}}}}};
   };
-  if (arn == "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole") return allow({"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"});
+  if (arn == "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    return allow({"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"});
   if (arn == "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy")
-    return allow({"ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"});
-  if (arn == "arn:aws:iam::aws:policy/AmazonECS_FullAccess") return allow({"ecs:*", "elasticloadbalancing:*", "logs:*", "iam:ListRoles"});
+    return allow({"ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer",
+                  "ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"});
+  if (arn == "arn:aws:iam::aws:policy/AmazonECS_FullAccess")
+    return allow({"ecs:*", "elasticloadbalancing:*", "logs:*", "iam:ListRoles"});
   if (arn == "arn:aws:iam::aws:policy/AdministratorAccess") return allow({"*"});
   return {};
 }
@@ -53,8 +59,10 @@ std::string role_name(const std::string& arn) {
 database::Schema schema() {
   return {.room = "iam",
           .statements = {"CREATE TABLE iam_roles (name TEXT PRIMARY KEY, body TEXT NOT NULL)",
-                         "CREATE TABLE iam_policies (arn TEXT PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL, created_at INTEGER NOT NULL)",
-                         "CREATE TABLE iam_sessions (access_key_id TEXT PRIMARY KEY, secret TEXT NOT NULL, token TEXT NOT NULL, role TEXT NOT NULL, arn TEXT NOT NULL, "
+                         "CREATE TABLE iam_policies (arn TEXT PRIMARY KEY, name TEXT NOT NULL, id TEXT NOT NULL, "
+                         "document TEXT NOT NULL, created_at INTEGER NOT NULL)",
+                         "CREATE TABLE iam_sessions (access_key_id TEXT PRIMARY KEY, secret TEXT NOT NULL, token TEXT "
+                         "NOT NULL, role TEXT NOT NULL, arn TEXT NOT NULL, "
                          "user_id TEXT NOT NULL, expires INTEGER NOT NULL)"}};
 }
 
@@ -71,30 +79,47 @@ std::vector<Role> list_roles(database::Connection& db) {
 void put_role(database::Transaction& tx, const Role& role) {
   json::object inlined;
   for (const auto& [name, document] : role.inlined) inlined[name] = document;
-  const json::object body = {{"id", role.id}, {"arn", role.arn}, {"trust", role.trust}, {"about", role.about}, {"attached", to_array(role.attached)},
-                             {"createdAt", role.created_at.ms()}, {"inlined", inlined}};
+  const json::object body = {{"id", role.id},
+                             {"arn", role.arn},
+                             {"trust", role.trust},
+                             {"about", role.about},
+                             {"attached", to_array(role.attached)},
+                             {"createdAt", role.created_at.ms()},
+                             {"inlined", inlined}};
   tx.execute("INSERT OR REPLACE INTO iam_roles VALUES (?1, ?2)", {role.name, json::serialize(body)});
 }
-void erase_role(database::Transaction& tx, const std::string& name) { tx.execute("DELETE FROM iam_roles WHERE name = ?1", {name}); }
+void erase_role(database::Transaction& tx, const std::string& name) {
+  tx.execute("DELETE FROM iam_roles WHERE name = ?1", {name});
+}
 
 std::optional<ManagedPolicy> get_policy(database::Connection& db, const std::string& arn) {
-  if (json::object known = known_policy(arn); !known.empty()) return ManagedPolicy{.arn = arn, .name = arn.substr(arn.rfind('/') + 1), .id = "ANPAAWS", .document = known};
+  if (json::object known = known_policy(arn); !known.empty())
+    return ManagedPolicy{.arn = arn, .name = arn.substr(arn.rfind('/') + 1), .id = "ANPAAWS", .document = known};
   const auto row = db.query_one("SELECT arn, name, id, document, created_at FROM iam_policies WHERE arn = ?1", {arn});
   if (!row) return std::nullopt;
   auto document = parse_json(row->text(3));
-  return ManagedPolicy{.arn = row->text(0), .name = row->text(1), .id = row->text(2), .document = document->as_object(), .created_at = row->instant(4)};
+  return ManagedPolicy{.arn = row->text(0),
+                       .name = row->text(1),
+                       .id = row->text(2),
+                       .document = document->as_object(),
+                       .created_at = row->instant(4)};
 }
 std::vector<ManagedPolicy> list_policies(database::Connection& db) {
   std::vector<ManagedPolicy> all;
-  for (const auto& row : db.query("SELECT arn FROM iam_policies ORDER BY arn")) all.push_back(*get_policy(db, row.text(0)));
+  for (const auto& row : db.query("SELECT arn FROM iam_policies ORDER BY arn"))
+    all.push_back(*get_policy(db, row.text(0)));
   return all;
 }
 void put_policy(database::Transaction& tx, const ManagedPolicy& policy) {
-  tx.execute("INSERT OR REPLACE INTO iam_policies VALUES (?1, ?2, ?3, ?4, ?5)", {policy.arn, policy.name, policy.id, json::serialize(policy.document), policy.created_at.ms()});
+  tx.execute("INSERT OR REPLACE INTO iam_policies VALUES (?1, ?2, ?3, ?4, ?5)",
+             {policy.arn, policy.name, policy.id, json::serialize(policy.document), policy.created_at.ms()});
 }
-void erase_policy(database::Transaction& tx, const std::string& arn) { tx.execute("DELETE FROM iam_policies WHERE arn = ?1", {arn}); }
+void erase_policy(database::Transaction& tx, const std::string& arn) {
+  tx.execute("DELETE FROM iam_policies WHERE arn = ?1", {arn});
+}
 
-Authority::Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place, const std::filesystem::path& key_file)
+Authority::Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place,
+                     const std::filesystem::path& key_file)
     : db_(db), clock_(clock), random_(random), place_(std::move(place)) {
   if (const auto text = host::read_file(key_file)) {
     const auto parsed = parse_json(trim(*text));
@@ -103,26 +128,38 @@ Authority::Authority(database::Database& db, host::Clock& clock, host::Random& r
       administrator_secret_ = get_string(parsed->get_object(), "secret_access_key");
     }
     if (administrator_key_id_.empty() || administrator_secret_.empty())
-      throw std::runtime_error("the administrator's key in " + key_file.string() + " is damaged; remove the file to have a new one made");
+      throw std::runtime_error("the administrator's key in " + key_file.string() +
+                               " is damaged; remove the file to have a new one made");
     return;
   }
   administrator_key_id_ = "AKIA" + random_.alphanumeric_upper(16);
   administrator_secret_ = base64_encode(random_.bytes(kSecretBytes));
   const json::object key = {{"access_key_id", administrator_key_id_}, {"secret_access_key", administrator_secret_}};
-  if (auto written = host::write_file_durably(key_file, json::serialize(key) + "\n", 0600); !written) throw std::runtime_error(written.error().message);
+  if (auto written = host::write_file_durably(key_file, json::serialize(key) + "\n", 0600); !written)
+    throw std::runtime_error(written.error().message);
 }
 
 wire::Caller Authority::administrator() const {
-  return {.account = place_.account, .arn = "arn:aws:iam::" + place_.account + ":user/admin", .user_id = "AIDASLIPWAYADMIN", .access_key_id = administrator_key_id_,
+  return {.account = place_.account,
+          .arn = "arn:aws:iam::" + place_.account + ":user/admin",
+          .user_id = "AIDASLIPWAYADMIN",
+          .access_key_id = administrator_key_id_,
           .administrator = true};
 }
 
 std::optional<Identity> Authority::find(const std::string& access_key_id) {
-  if (access_key_id == administrator_key_id_) return Identity{.secret_access_key = administrator_secret_, .caller = administrator()};
-  const auto row = db_.read().query_one("SELECT secret, token, arn, user_id, expires FROM iam_sessions WHERE access_key_id = ?1", {access_key_id});
+  if (access_key_id == administrator_key_id_)
+    return Identity{.secret_access_key = administrator_secret_, .caller = administrator()};
+  const auto row = db_.read().query_one(
+      "SELECT secret, token, arn, user_id, expires FROM iam_sessions WHERE access_key_id = ?1", {access_key_id});
   if (!row) return std::nullopt;
-  return Identity{.secret_access_key = row->text(0), .session_token = row->text(1),
-                  .caller = {.account = place_.account, .arn = row->text(2), .user_id = row->text(3), .access_key_id = access_key_id}, .expires = row->instant(4)};
+  return Identity{.secret_access_key = row->text(0),
+                  .session_token = row->text(1),
+                  .caller = {.account = place_.account,
+                             .arn = row->text(2),
+                             .user_id = row->text(3),
+                             .access_key_id = access_key_id},
+                  .expires = row->instant(4)};
 }
 
 std::vector<json::object> Authority::policies_of(const Role& role) {
@@ -134,53 +171,77 @@ std::vector<json::object> Authority::policies_of(const Role& role) {
   return policies;
 }
 
-Result<void> Authority::authorize(const wire::Caller& caller, const std::string& action, const std::string& resource, const ConditionKeys& keys) {
+Result<void> Authority::authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
+                                  const ConditionKeys& keys) {
   if (caller.administrator || action == "sts:GetCallerIdentity") return {};
   const auto role = get_role(db_.read(), role_name(caller.arn));
-  Request request{.action = action, .resource = resource, .principal_arn = caller.arn, .principal_account = caller.account, .keys = keys};
+  Request request{.action = action,
+                  .resource = resource,
+                  .principal_arn = caller.arn,
+                  .principal_account = caller.account,
+                  .keys = keys};
   request.keys["aws:principalarn"] = {role ? role->arn : caller.arn};
   const Decision decision = role ? evaluate(policies_of(*role), request, false) : Decision::implicitly_denied;
   if (decision == Decision::allowed) return {};
-  const char* why = decision == Decision::explicitly_denied ? "with an explicit deny in an identity-based policy" : "because no identity-based policy allows the";
-  const std::string tail = decision == Decision::explicitly_denied ? std::string(why) : fmt::format("{} {} action", why, action);
-  return fail(Fault::denied, "AccessDeniedException", fmt::format("User: {} is not authorized to perform: {} on resource: {} {}", caller.arn, action, resource, tail));
+  const char* why = decision == Decision::explicitly_denied ? "with an explicit deny in an identity-based policy"
+                                                            : "because no identity-based policy allows the";
+  const std::string tail =
+      decision == Decision::explicitly_denied ? std::string(why) : fmt::format("{} {} action", why, action);
+  return fail(
+      Fault::denied, "AccessDeniedException",
+      fmt::format("User: {} is not authorized to perform: {} on resource: {} {}", caller.arn, action, resource, tail));
 }
 
 Result<void> Authority::check_role(const std::string& role_arn, const std::string& service) {
   const auto role = get_role(db_.read(), role_name(role_arn));
-  if (!role || role->arn != role_arn) return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role {} does not exist.", role_arn));
+  if (!role || role->arn != role_arn)
+    return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role {} does not exist.", role_arn));
   const Request request{.action = "sts:AssumeRole", .resource = role_arn, .principal_service = service};
   if (evaluate({role->trust}, request, true) != Decision::allowed)
-    return fail(Fault::denied, "AccessDenied", fmt::format("The trust policy of {} does not let {} assume it.", role_arn, service));
+    return fail(Fault::denied, "AccessDenied",
+                fmt::format("The trust policy of {} does not let {} assume it.", role_arn, service));
   return {};
 }
 
 task<Result<Credentials>> Authority::open_session(Role role, std::string session_name, Duration lifetime) {
   const Instant expires = clock_.now() + lifetime;
-  Credentials made{.access_key_id = "ASIA" + random_.alphanumeric_upper(16), .secret_access_key = base64_encode(random_.bytes(kSecretBytes)),
-                   .session_token = base64_encode(random_.bytes(kTokenBytes)), .expires = expires,
-                   .assumed_role_arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", place_.account, role.name, session_name), .assumed_role_id = role.id + ":" + session_name};
+  Credentials made{
+      .access_key_id = "ASIA" + random_.alphanumeric_upper(16),
+      .secret_access_key = base64_encode(random_.bytes(kSecretBytes)),
+      .session_token = base64_encode(random_.bytes(kTokenBytes)),
+      .expires = expires,
+      .assumed_role_arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", place_.account, role.name, session_name),
+      .assumed_role_id = role.id + ":" + session_name};
   const Instant now = clock_.now();
   auto save = [made, role, now](database::Transaction& tx) {
     tx.execute("DELETE FROM iam_sessions WHERE expires < ?1", {(now - std::chrono::hours(1)).ms()});
     tx.execute("INSERT INTO iam_sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-               {made.access_key_id, made.secret_access_key, made.session_token, role.name, made.assumed_role_arn, made.assumed_role_id, made.expires.ms()});
+               {made.access_key_id, made.secret_access_key, made.session_token, role.name, made.assumed_role_arn,
+                made.assumed_role_id, made.expires.ms()});
   };
   co_await db_.write(save);
   co_return made;
 }
 
-task<Result<Credentials>> Authority::service_session(std::string role_arn, std::string service, std::string session_name, Duration lifetime) {
+task<Result<Credentials>> Authority::service_session(std::string role_arn, std::string service,
+                                                     std::string session_name, Duration lifetime) {
   if (auto trusted = check_role(role_arn, service); !trusted) co_return fail(trusted);
   const auto role = get_role(db_.read(), role_name(role_arn));
   co_return co_await open_session(*role, session_name, lifetime);
 }
 
-task<Result<Credentials>> Authority::assume(wire::Caller caller, std::string role_arn, std::string session_name, Duration lifetime) {
+task<Result<Credentials>> Authority::assume(wire::Caller caller, std::string role_arn, std::string session_name,
+                                            Duration lifetime) {
   const auto role = get_role(db_.read(), role_name(role_arn));
-  const Request request{.action = "sts:AssumeRole", .resource = role_arn, .principal_arn = caller.arn, .principal_account = caller.account};
+  const Request request{.action = "sts:AssumeRole",
+                        .resource = role_arn,
+                        .principal_arn = caller.arn,
+                        .principal_account = caller.account};
   const bool trusted = role && role->arn == role_arn && evaluate({role->trust}, request, true) == Decision::allowed;
-  if (!trusted) co_return fail(Fault::denied, "AccessDenied", fmt::format("User: {} is not authorized to perform: sts:AssumeRole on resource: {}", caller.arn, role_arn));
+  if (!trusted)
+    co_return fail(
+        Fault::denied, "AccessDenied",
+        fmt::format("User: {} is not authorized to perform: sts:AssumeRole on resource: {}", caller.arn, role_arn));
   co_return co_await open_session(*role, session_name, lifetime);
 }
 

@@ -45,17 +45,21 @@ struct Role {
 class Authority {
  public:
   // Reads the administrator's key from `key_file`, or makes one there (mode 0600).  Throws when it can do neither.
-  Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place, const std::filesystem::path& key_file);
+  Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place,
+            const std::filesystem::path& key_file);
 
   // Who has this key; nullopt when nobody does.  An expired key is answered with its expiry.
   std::optional<Identity> find(const std::string& access_key_id);
   // Fails with Fault::denied, "AccessDeniedException", in AWS's words.
-  Result<void> authorize(const wire::Caller& caller, const std::string& action, const std::string& resource, const ConditionKeys& keys = {});
+  Result<void> authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
+                         const ConditionKeys& keys = {});
 
   // Temporary credentials of `role_arn` for a service that its trust policy names, e.g. "lambda.amazonaws.com".
-  task<Result<Credentials>> service_session(std::string role_arn, std::string service, std::string session_name, Duration lifetime);
+  task<Result<Credentials>> service_session(std::string role_arn, std::string service, std::string session_name,
+                                            Duration lifetime);
   // The same for a caller (sts:AssumeRole).
-  task<Result<Credentials>> assume(wire::Caller caller, std::string role_arn, std::string session_name, Duration lifetime);
+  task<Result<Credentials>> assume(wire::Caller caller, std::string role_arn, std::string session_name,
+                                   Duration lifetime);
   // Whether the role exists and its trust policy names `service`.
   Result<void> check_role(const std::string& role_arn, const std::string& service);
 
@@ -89,7 +93,8 @@ struct ManagedPolicy {
   json::object document;
   Instant created_at{};
 };
-std::optional<ManagedPolicy> get_policy(database::Connection& db, const std::string& arn);  // Also AWS's own that we know.
+std::optional<ManagedPolicy> get_policy(database::Connection& db,
+                                        const std::string& arn);  // Also AWS's own that we know.
 std::vector<ManagedPolicy> list_policies(database::Connection& db);
 void put_policy(database::Transaction& tx, const ManagedPolicy& policy);
 void erase_policy(database::Transaction& tx, const std::string& arn);

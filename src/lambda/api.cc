@@ -18,12 +18,17 @@ constexpr std::size_t kSyncPayloadMax = 6 * 1024 * 1024;
 constexpr std::size_t kAsyncPayloadMax = 1024 * 1024;
 constexpr long long kZipBytesMax = 50 * 1024 * 1024;
 
-std::unexpected<Error> invalid(std::string message) { return fail(Fault::invalid, "InvalidParameterValueException", std::move(message)); }
+std::unexpected<Error> invalid(std::string message) {
+  return fail(Fault::invalid, "InvalidParameterValueException", std::move(message));
+}
 
-std::string name_of(const json::object& input) { return function_name(get_string(input, "FunctionName")); }
+std::string name_of(const json::object& input) {
+  return function_name(get_string(input, "FunctionName"));
+}
 
 std::unexpected<Error> no_function(const Call& call) {
-  return fail(Fault::not_found, "ResourceNotFoundException", "Function not found: " + call.place.arn("lambda", "function:" + name_of(call.input)));
+  return fail(Fault::not_found, "ResourceNotFoundException",
+              "Function not found: " + call.place.arn("lambda", "function:" + name_of(call.input)));
 }
 
 Answer answer_of(json::object output, int status = 200) {
@@ -43,15 +48,26 @@ std::string lambda_time(Instant at) {
 // Members that CreateFunction and UpdateFunctionConfiguration share.
 std::vector<wire::Member> configuration_members() {
   using namespace wire;
-  return {optional("Runtime", text(1, 64)), optional("Handler", text(0, 128, "[^\\s]*")), optional("Role", text(20, 2048)), optional("Description", text(0, 256)),
-          optional("Timeout", integer(1, 900)), optional("MemorySize", integer(128, 10240)), optional("Environment", structure({optional("Variables", map(text()))})),
-          optional("DeadLetterConfig", structure({optional("TargetArn", text())})), refused("Layers", list(text()), "layers are not supported yet"),
-          refused("VpcConfig", structure({optional("SubnetIds", list(text())), optional("SecurityGroupIds", list(text()))}), "functions run on this machine's network",
-                  R"({"SubnetIds":[],"SecurityGroupIds":[]})"),
-          refused("FileSystemConfigs", list(document()), "file systems are not supported"), refused("ImageConfig", document(), "image packages are not supported yet"),
-          refused("KMSKeyArn", text(), "encryption by key is not supported"), ignored("TracingConfig", structure({optional("Mode", one_of({"PassThrough", "Active"}))})),
-          ignored("EphemeralStorage", structure({optional("Size", integer(512, 10240))})), ignored("LoggingConfig", document()),
-          refused("SnapStart", structure({optional("ApplyOn", text())}), "SnapStart is not supported", R"({"ApplyOn":"None"})")};
+  return {
+      optional("Runtime", text(1, 64)),
+      optional("Handler", text(0, 128, "[^\\s]*")),
+      optional("Role", text(20, 2048)),
+      optional("Description", text(0, 256)),
+      optional("Timeout", integer(1, 900)),
+      optional("MemorySize", integer(128, 10240)),
+      optional("Environment", structure({optional("Variables", map(text()))})),
+      optional("DeadLetterConfig", structure({optional("TargetArn", text())})),
+      refused("Layers", list(text()), "layers are not supported yet"),
+      refused("VpcConfig", structure({optional("SubnetIds", list(text())), optional("SecurityGroupIds", list(text()))}),
+              "functions run on this machine's network", R"({"SubnetIds":[],"SecurityGroupIds":[]})"),
+      refused("FileSystemConfigs", list(document()), "file systems are not supported"),
+      refused("ImageConfig", document(), "image packages are not supported yet"),
+      refused("KMSKeyArn", text(), "encryption by key is not supported"),
+      ignored("TracingConfig", structure({optional("Mode", one_of({"PassThrough", "Active"}))})),
+      ignored("EphemeralStorage", structure({optional("Size", integer(512, 10240))})),
+      ignored("LoggingConfig", document()),
+      refused("SnapStart", structure({optional("ApplyOn", text())}), "SnapStart is not supported",
+              R"({"ApplyOn":"None"})")};
 }
 
 class Api {
@@ -69,24 +85,26 @@ class Api {
     if (!folder) co_return fail(folder);
     Function function{.name = name, .code_folder = *folder};
     function.tags = get_object(input, "Tags");
-    function.configuration = {{"FunctionName", name},
-                              {"FunctionArn", call.place.arn("lambda", "function:" + name)},
-                              {"Handler", ""},
-                              {"Description", ""},
-                              {"Timeout", 3},
-                              {"MemorySize", 128},
-                              {"Version", "$LATEST"},
-                              {"TracingConfig", json::object{{"Mode", "PassThrough"}}},
-                              {"State", "Active"},
-                              {"LastUpdateStatus", "Successful"},
-                              {"PackageType", "Zip"},
-                              {"Architectures", json::array{"x86_64"}},
-                              {"EphemeralStorage", json::object{{"Size", 512}}},
-                              {"SnapStart", json::object{{"ApplyOn", "None"}, {"OptimizationStatus", "Off"}}},
-                              {"LoggingConfig", json::object{{"LogFormat", "Text"}, {"LogGroup", "/aws/lambda/" + name}}}};
+    function.configuration = {
+        {"FunctionName", name},
+        {"FunctionArn", call.place.arn("lambda", "function:" + name)},
+        {"Handler", ""},
+        {"Description", ""},
+        {"Timeout", 3},
+        {"MemorySize", 128},
+        {"Version", "$LATEST"},
+        {"TracingConfig", json::object{{"Mode", "PassThrough"}}},
+        {"State", "Active"},
+        {"LastUpdateStatus", "Successful"},
+        {"PackageType", "Zip"},
+        {"Architectures", json::array{"x86_64"}},
+        {"EphemeralStorage", json::object{{"Size", 512}}},
+        {"SnapStart", json::object{{"ApplyOn", "None"}, {"OptimizationStatus", "Off"}}},
+        {"LoggingConfig", json::object{{"LogFormat", "Text"}, {"LogGroup", "/aws/lambda/" + name}}}};
     configure(function, input, zip, call.now);
     auto put = [function](database::Transaction& tx) -> Result<void> {
-      if (get_function(tx, function.name)) return fail(Fault::conflict, "ResourceConflictException", "Function already exist: " + function.name);
+      if (get_function(tx, function.name))
+        return fail(Fault::conflict, "ResourceConflictException", "Function already exist: " + function.name);
       put_function(tx, function);
       return {};
     };
@@ -100,8 +118,11 @@ class Api {
   task<Result<Answer>> get(Call call) {
     const auto function = get_function(functions_.db().read(), name_of(call.input));
     if (!function) co_return no_function(call);
-    json::object out = {{"Configuration", function->configuration}, {"Code", json::object{{"RepositoryType", "S3"}}}, {"Tags", function->tags}};
-    if (function->reserved_concurrency >= 0) out["Concurrency"] = json::object{{"ReservedConcurrentExecutions", function->reserved_concurrency}};
+    json::object out = {{"Configuration", function->configuration},
+                        {"Code", json::object{{"RepositoryType", "S3"}}},
+                        {"Tags", function->tags}};
+    if (function->reserved_concurrency >= 0)
+      out["Concurrency"] = json::object{{"ReservedConcurrentExecutions", function->reserved_concurrency}};
     co_return answer_of(out);
   }
 
@@ -166,12 +187,15 @@ class Api {
     if (payload.empty()) payload = "{}";
     if (!get_function(functions_.db().read(), name)) co_return no_function(call);
     const std::string qualifier = get_string(call.input, "Qualifier", "$LATEST");
-    if (qualifier != "$LATEST") co_return fail(Fault::not_found, "ResourceNotFoundException", "Function not found: " + name + ":" + qualifier);
+    if (qualifier != "$LATEST")
+      co_return fail(Fault::not_found, "ResourceNotFoundException", "Function not found: " + name + ":" + qualifier);
     if (auto parsed = parse_json(payload); !parsed)
-      co_return fail(Fault::invalid, "InvalidRequestContentException", "Could not parse request body into json: " + parsed.error().message);
+      co_return fail(Fault::invalid, "InvalidRequestContentException",
+                     "Could not parse request body into json: " + parsed.error().message);
     const std::size_t limit = type == "Event" ? kAsyncPayloadMax : kSyncPayloadMax;
     if (payload.size() > limit)
-      co_return fail(Fault::invalid, "RequestTooLargeException", fmt::format("Request must be smaller than {} bytes for the {} operation", limit, type));
+      co_return fail(Fault::invalid, "RequestTooLargeException",
+                     fmt::format("Request must be smaller than {} bytes for the {} operation", limit, type));
     if (type == "DryRun") co_return answer_of({}, 204);
     if (type == "Event") {
       auto queued = co_await functions_.enqueue_invocation(name, call.request_id, payload);
@@ -183,8 +207,10 @@ class Api {
     Answer answer;
     answer.payload = invoked->outcome.payload;
     answer.headers.set("X-Amz-Executed-Version", "$LATEST");
-    if (!invoked->outcome.function_error.empty()) answer.headers.set("X-Amz-Function-Error", invoked->outcome.function_error);
-    if (get_string(call.input, "LogType") == "Tail") answer.headers.set("X-Amz-Log-Result", base64_encode(log_tail(invoked->log)));
+    if (!invoked->outcome.function_error.empty())
+      answer.headers.set("X-Amz-Function-Error", invoked->outcome.function_error);
+    if (get_string(call.input, "LogType") == "Tail")
+      answer.headers.set("X-Amz-Log-Result", base64_encode(log_tail(invoked->log)));
     co_return answer;
   }
 
@@ -200,11 +226,15 @@ class Api {
     } else {
       who["AWS"] = principal;
     }
-    json::object statement = {{"Sid", id}, {"Effect", "Allow"}, {"Principal", principal == "*" ? json::value("*") : json::value(who)}, {"Action", get_string(input, "Action")},
+    json::object statement = {{"Sid", id},
+                              {"Effect", "Allow"},
+                              {"Principal", principal == "*" ? json::value("*") : json::value(who)},
+                              {"Action", get_string(input, "Action")},
                               {"Resource", call.place.arn("lambda", "function:" + name_of(input))}};
     json::object condition;
     if (has(input, "SourceArn")) condition["ArnLike"] = json::object{{"AWS:SourceArn", get_string(input, "SourceArn")}};
-    if (has(input, "SourceAccount")) condition["StringEquals"] = json::object{{"AWS:SourceAccount", get_string(input, "SourceAccount")}};
+    if (has(input, "SourceAccount"))
+      condition["StringEquals"] = json::object{{"AWS:SourceAccount", get_string(input, "SourceAccount")}};
     if (!condition.empty()) statement["Condition"] = condition;
     const std::string name = name_of(input);
     auto add = [name, id, statement](database::Transaction& tx) -> Result<void> {
@@ -212,7 +242,10 @@ class Api {
       if (!function) return fail(Fault::not_found, "ResourceNotFoundException", "Function not found: " + name);
       for (const json::value& known : function->policy) {
         if (get_string(known.as_object(), "Sid") == id)
-          return fail(Fault::conflict, "ResourceConflictException", fmt::format("The statement id ({}) provided already exists. Please provide a new statement id, or remove the existing statement.", id));
+          return fail(Fault::conflict, "ResourceConflictException",
+                      fmt::format("The statement id ({}) provided already exists. Please provide a new statement id, "
+                                  "or remove the existing statement.",
+                                  id));
       }
       function->policy.push_back(statement);
       put_function(tx, *function);
@@ -226,9 +259,11 @@ class Api {
   task<Result<Answer>> get_policy(Call call) {
     const auto function = get_function(functions_.db().read(), name_of(call.input));
     if (!function) co_return no_function(call);
-    if (function->policy.empty()) co_return fail(Fault::not_found, "ResourceNotFoundException", "The resource you requested does not exist.");
+    if (function->policy.empty())
+      co_return fail(Fault::not_found, "ResourceNotFoundException", "The resource you requested does not exist.");
     const json::object policy = {{"Version", "2012-10-17"}, {"Id", "default"}, {"Statement", function->policy}};
-    co_return answer_of({{"Policy", json::serialize(policy)}, {"RevisionId", get_string(function->configuration, "RevisionId")}});
+    co_return answer_of(
+        {{"Policy", json::serialize(policy)}, {"RevisionId", get_string(function->configuration, "RevisionId")}});
   }
 
   task<Result<Answer>> remove_permission(Call call) {
@@ -242,7 +277,8 @@ class Api {
         if (get_string(statement.as_object(), "Sid") != id) kept.push_back(statement);
       }
       if (kept.size() == function->policy.size())
-        return fail(Fault::not_found, "ResourceNotFoundException", fmt::format("Statement {} is not found in resource policy.", id));
+        return fail(Fault::not_found, "ResourceNotFoundException",
+                    fmt::format("Statement {} is not found in resource policy.", id));
       function->policy = kept;
       put_function(tx, *function);
       return {};
@@ -286,7 +322,9 @@ class Api {
     const auto function = get_function(functions_.db().read(), name_of(call.input));
     if (!function) co_return no_function(call);
     if (function->event_invoke.empty())
-      co_return fail(Fault::not_found, "ResourceNotFoundException", fmt::format("The function {} doesn't have an EventInvokeConfig", get_string(function->configuration, "FunctionArn")));
+      co_return fail(Fault::not_found, "ResourceNotFoundException",
+                     fmt::format("The function {} doesn't have an EventInvokeConfig",
+                                 get_string(function->configuration, "FunctionArn")));
     co_return event_invoke_answer(call, function->event_invoke);
   }
   task<Result<Answer>> delete_event_invoke(Call call) {
@@ -316,10 +354,14 @@ class Api {
 
  private:
   Result<void> check(const json::object& input, bool creating) {
-    if (creating && !has(input, "Runtime")) return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+    if (creating && !has(input, "Runtime"))
+      return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
     if (has(input, "Runtime") && runtime_kind(get_string(input, "Runtime")) == RuntimeKind::unknown)
-      return invalid(fmt::format("The runtime {} is not supported here: provided.al2023, provided.al2 and python3.x are.", get_string(input, "Runtime")));
-    if (creating && get_string(get_object(input, "Code"), "ZipFile").empty()) return invalid("Please provide a source for function code.");
+      return invalid(
+          fmt::format("The runtime {} is not supported here: provided.al2023, provided.al2 and python3.x are.",
+                      get_string(input, "Runtime")));
+    if (creating && get_string(get_object(input, "Code"), "ZipFile").empty())
+      return invalid("Please provide a source for function code.");
     if (has(input, "Role")) {
       if (auto trusted = functions_.roles().check(get_string(input, "Role")); !trusted)
         return invalid("The role defined for the function cannot be assumed by Lambda. " + trusted.error().message);
@@ -329,10 +371,13 @@ class Api {
 
   void configure(Function& function, const json::object& input, const std::string& zip, Instant now) {
     json::object& configuration = function.configuration;
-    for (const char* member : {"Runtime", "Handler", "Role", "Description", "Timeout", "MemorySize", "DeadLetterConfig", "TracingConfig", "EphemeralStorage"}) {
+    for (const char* member : {"Runtime", "Handler", "Role", "Description", "Timeout", "MemorySize", "DeadLetterConfig",
+                               "TracingConfig", "EphemeralStorage"}) {
       if (has(input, member)) configuration[member] = input.at(member);
     }
-    if (has(input, "Environment")) configuration["Environment"] = json::object{{"Variables", get_object(get_object(input, "Environment"), "Variables")}};
+    if (has(input, "Environment"))
+      configuration["Environment"] =
+          json::object{{"Variables", get_object(get_object(input, "Environment"), "Variables")}};
     if (!zip.empty()) {
       configuration["CodeSize"] = zip.size();
       configuration["CodeSha256"] = base64_encode(sha256(zip));
@@ -344,7 +389,8 @@ class Api {
   // Debian has one Python: say which one runs a function that asked for another.
   static void note_interpreter(const Function& function, Answer& answer) {
     const std::string runtime = get_string(function.configuration, "Runtime");
-    if (runtime_kind(runtime) == RuntimeKind::python && runtime != "python3.11") answer.warnings.push_back(runtime + " runs on this machine's /usr/bin/python3");
+    if (runtime_kind(runtime) == RuntimeKind::python && runtime != "python3.11")
+      answer.warnings.push_back(runtime + " runs on this machine's /usr/bin/python3");
   }
 
   static Answer event_invoke_answer(const Call& call, json::object settings) {
@@ -383,13 +429,19 @@ wire::Service service(Functions& functions) {
   out.name = "lambda";
   out.protocols = {Protocol::rest_json};
   out.version = "2015-03-31";
-  const auto add = [&](const char* name, const char* method, const char* path, std::vector<Member> members, Method handler, const char* action = "") {
-    out.operations.push_back({.name = name, .input = structure(std::move(members)), .handler = [api, handler](Call call) { return ((*api).*handler)(std::move(call)); },
-                              .method = method, .path = path,
-                              .resource = [](const Call& call) {
-                                const std::string named = name_of(call.input);
-                                return named.empty() ? std::string("*") : call.place.arn("lambda", "function:" + named);
-                              },
+  const auto add = [&](const char* name, const char* method, const char* path, std::vector<Member> members,
+                       Method handler, const char* action = "") {
+    out.operations.push_back({.name = name,
+                              .input = structure(std::move(members)),
+                              .handler = [api, handler](Call call) { return ((*api).*handler)(std::move(call)); },
+                              .method = method,
+                              .path = path,
+                              .resource =
+                                  [](const Call& call) {
+                                    const std::string named = name_of(call.input);
+                                    return named.empty() ? std::string("*")
+                                                         : call.place.arn("lambda", "function:" + named);
+                                  },
                               .action = action});
   };
   const Member name = in_path(required("FunctionName", text(1, 170)));
@@ -397,12 +449,16 @@ wire::Service service(Functions& functions) {
   const std::string one = functions_path + "/{FunctionName}";
   auto create = configuration_members();
   create.push_back(required("FunctionName", text(1, 140, "[a-zA-Z0-9-_:]+")));
-  create.push_back(required("Code", structure({optional("ZipFile", blob(kZipBytesMax)), refused("S3Bucket", text(), "code comes as a zip in the call; there is no S3 here"),
-                                               refused("S3Key", text(), "there is no S3 here"), refused("ImageUri", text(), "image packages are not supported yet")})));
+  create.push_back(
+      required("Code", structure({optional("ZipFile", blob(kZipBytesMax)),
+                                  refused("S3Bucket", text(), "code comes as a zip in the call; there is no S3 here"),
+                                  refused("S3Key", text(), "there is no S3 here"),
+                                  refused("ImageUri", text(), "image packages are not supported yet")})));
   create.push_back(optional("Tags", map(text())));
   create.push_back(refused("Publish", boolean(), "versions are not supported yet"));
   create.push_back(refused("PackageType", text(), "only zip packages are supported", "Zip"));
-  create.push_back(refused("Architectures", list(text()), "functions run on this machine's processor", R"(["x86_64"])"));
+  create.push_back(
+      refused("Architectures", list(text()), "functions run on this machine's processor", R"(["x86_64"])"));
   create.push_back(refused("CodeSigningConfigArn", text(), "code signing is not supported"));
   for (Member& member : create) {
     if (member.name == "Role") member.required = true;
@@ -413,8 +469,10 @@ wire::Service service(Functions& functions) {
   add("GetFunctionConfiguration", "GET", (one + "/configuration").c_str(), {name}, &Api::get_configuration);
   add("ListVersionsByFunction", "GET", (one + "/versions").c_str(), {name}, &Api::list_versions);
   add("UpdateFunctionCode", "PUT", (one + "/code").c_str(),
-      {name, optional("ZipFile", blob(kZipBytesMax)), refused("S3Bucket", text(), "there is no S3 here"), refused("ImageUri", text(), "not supported yet"),
-       refused("Publish", boolean(), "versions are not supported yet"), refused("DryRun", boolean(), "not supported yet"), ignored("Architectures", list(text())),
+      {name, optional("ZipFile", blob(kZipBytesMax)), refused("S3Bucket", text(), "there is no S3 here"),
+       refused("ImageUri", text(), "not supported yet"),
+       refused("Publish", boolean(), "versions are not supported yet"),
+       refused("DryRun", boolean(), "not supported yet"), ignored("Architectures", list(text())),
        ignored("RevisionId", text())},
       &Api::update_code);
   auto update = configuration_members();
@@ -423,28 +481,39 @@ wire::Service service(Functions& functions) {
   add("UpdateFunctionConfiguration", "PUT", (one + "/configuration").c_str(), update, &Api::update_configuration);
   add("DeleteFunction", "DELETE", one.c_str(), {name}, &Api::remove);
   add("Invoke", "POST", (one + "/invocations").c_str(),
-      {name, as_payload(optional("Payload", text())), in_header(optional("InvocationType", one_of({"RequestResponse", "Event", "DryRun"})), "X-Amz-Invocation-Type"),
-       in_header(optional("LogType", one_of({"None", "Tail"})), "X-Amz-Log-Type"), in_query(optional("Qualifier", text())),
+      {name, as_payload(optional("Payload", text())),
+       in_header(optional("InvocationType", one_of({"RequestResponse", "Event", "DryRun"})), "X-Amz-Invocation-Type"),
+       in_header(optional("LogType", one_of({"None", "Tail"})), "X-Amz-Log-Type"),
+       in_query(optional("Qualifier", text())),
        in_header(refused("ClientContext", text(), "client contexts are not handed on yet"), "X-Amz-Client-Context")},
       &Api::invoke, "lambda:InvokeFunction");
   add("AddPermission", "POST", (one + "/policy").c_str(),
-      {name, required("StatementId", text(1, 100, "[a-zA-Z0-9-_]+")), required("Action", text(0, 256, "lambda:[*]|lambda:[a-zA-Z]+|[*]")), required("Principal", text(1)),
-       optional("SourceArn", text()), refused("SourceAccount", text(), "use SourceArn"), refused("EventSourceToken", text(), "not supported"), ignored("RevisionId", text()),
+      {name, required("StatementId", text(1, 100, "[a-zA-Z0-9-_]+")),
+       required("Action", text(0, 256, "lambda:[*]|lambda:[a-zA-Z]+|[*]")), required("Principal", text(1)),
+       optional("SourceArn", text()), refused("SourceAccount", text(), "use SourceArn"),
+       refused("EventSourceToken", text(), "not supported"), ignored("RevisionId", text()),
        refused("PrincipalOrgID", text(), "not supported")},
       &Api::add_permission);
   add("GetPolicy", "GET", (one + "/policy").c_str(), {name}, &Api::get_policy);
-  add("RemovePermission", "DELETE", (one + "/policy/{StatementId}").c_str(), {name, in_path(required("StatementId", text(1, 100)))}, &Api::remove_permission);
-  add("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency", {name, required("ReservedConcurrentExecutions", integer(0, 1000))}, &Api::put_concurrency);
-  add("GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", {name}, &Api::get_concurrency);
-  add("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", {name}, &Api::delete_concurrency);
+  add("RemovePermission", "DELETE", (one + "/policy/{StatementId}").c_str(),
+      {name, in_path(required("StatementId", text(1, 100)))}, &Api::remove_permission);
+  add("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency",
+      {name, required("ReservedConcurrentExecutions", integer(0, 1000))}, &Api::put_concurrency);
+  add("GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", {name},
+      &Api::get_concurrency);
+  add("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", {name},
+      &Api::delete_concurrency);
   add("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config",
       {name, optional("MaximumRetryAttempts", integer(0, 2)), optional("MaximumEventAgeInSeconds", integer(60, 21600)),
-       refused("DestinationConfig", structure({optional("OnSuccess", document()), optional("OnFailure", document())}), "destinations are not supported yet; use DeadLetterConfig",
-               R"({"OnSuccess":{},"OnFailure":{}})")},
+       refused("DestinationConfig", structure({optional("OnSuccess", document()), optional("OnFailure", document())}),
+               "destinations are not supported yet; use DeadLetterConfig", R"({"OnSuccess":{},"OnFailure":{}})")},
       &Api::put_event_invoke);
-  add("GetFunctionEventInvokeConfig", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config", {name}, &Api::get_event_invoke);
-  add("DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", {name}, &Api::delete_event_invoke);
-  add("GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", {name}, &Api::get_code_signing);
+  add("GetFunctionEventInvokeConfig", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config", {name},
+      &Api::get_event_invoke);
+  add("DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", {name},
+      &Api::delete_event_invoke);
+  add("GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", {name},
+      &Api::get_code_signing);
   add("TagResource", "POST", "/2017-03-31/tags/{FunctionName}", {name, required("Tags", map(text()))}, &Api::tag);
   add("ListTags", "GET", "/2017-03-31/tags/{FunctionName}", {name}, &Api::list_tags);
   return out;

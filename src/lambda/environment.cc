@@ -18,10 +18,13 @@ constexpr Duration kForEver = 24h;
 constexpr std::string_view kBase = "/2018-06-01/runtime/";
 
 http::Response runtime_error(int status, const char* type, std::string message) {
-  return http::json_response(status, json::serialize(json::object{{"errorMessage", std::move(message)}, {"errorType", type}}));
+  return http::json_response(status,
+                             json::serialize(json::object{{"errorMessage", std::move(message)}, {"errorType", type}}));
 }
 
-http::Response accepted() { return http::json_response(202, R"({"status":"OK"})"); }
+http::Response accepted() {
+  return http::json_response(202, R"({"status":"OK"})");
+}
 
 }  // namespace
 
@@ -65,7 +68,9 @@ void Environment::take_output(std::string_view piece) {
   }
 }
 
-std::string Environment::take_log() { return std::exchange(log_, {}); }
+std::string Environment::take_log() {
+  return std::exchange(log_, {});
+}
 
 void Environment::close() {
   closed_ = true;
@@ -74,8 +79,10 @@ void Environment::close() {
 }
 
 Outcome Environment::ended(const std::string& request_id) const {
-  const std::string how = exit_.ok() ? "Runtime exited without providing a reason" : "Runtime exited with error: " + exit_.text();
-  return {.payload = error_payload("Runtime.ExitError", fmt::format("RequestId: {} Error: {}", request_id, how)), .function_error = "Unhandled"};
+  const std::string how =
+      exit_.ok() ? "Runtime exited without providing a reason" : "Runtime exited with error: " + exit_.text();
+  return {.payload = error_payload("Runtime.ExitError", fmt::format("RequestId: {} Error: {}", request_id, how)),
+          .function_error = "Unhandled"};
 }
 
 task<Outcome> Environment::invoke(std::string request_id, std::string payload) {
@@ -84,17 +91,22 @@ task<Outcome> Environment::invoke(std::string request_id, std::string payload) {
   const Instant began = clock_.now();
   std::optional<Duration> init;
   Outcome outcome;
-  while (!initialised_ && !exited_ && !init_failure_ && clock_.now() - began < kInitMax) co_await changed_.wait(kInitMax - (clock_.now() - began));
+  while (!initialised_ && !exited_ && !init_failure_ && clock_.now() - began < kInitMax)
+    co_await changed_.wait(kInitMax - (clock_.now() - began));
   if (!waiting_ || !initialised_) init.reset();
   const Instant ready = clock_.now();
-  if (ready - began > 0ms || last_used == Instant{}) init = last_used == Instant{} ? std::optional<Duration>(ready - began) : std::nullopt;
+  if (ready - began > 0ms || last_used == Instant{})
+    init = last_used == Instant{} ? std::optional<Duration>(ready - began) : std::nullopt;
   if (init_failure_) {
     outcome = *init_failure_;
     close();
   } else if (exited_) {
     outcome = ended(request_id);
   } else if (!initialised_) {
-    outcome = {.payload = error_payload("Sandbox.Timedout", fmt::format("RequestId: {} Error: Task timed out after {:.2f} seconds", request_id, 10.0)), .function_error = "Unhandled"};
+    outcome = {.payload = error_payload(
+                   "Sandbox.Timedout",
+                   fmt::format("RequestId: {} Error: Task timed out after {:.2f} seconds", request_id, 10.0)),
+               .function_error = "Unhandled"};
     close();
   } else {
     request_id_ = request_id;
@@ -110,7 +122,9 @@ task<Outcome> Environment::invoke(std::string request_id, std::string payload) {
       outcome = ended(request_id);
     } else {
       const double seconds = static_cast<double>(spec_.timeout.count()) / 1000;
-      outcome = {.payload = error_payload("Sandbox.Timedout", fmt::format("RequestId: {} Error: Task timed out after {:.2f} seconds", request_id, seconds)),
+      outcome = {.payload = error_payload(
+                     "Sandbox.Timedout",
+                     fmt::format("RequestId: {} Error: Task timed out after {:.2f} seconds", request_id, seconds)),
                  .function_error = "Unhandled"};
       close();
     }
@@ -131,16 +145,22 @@ task<http::Response> Environment::answer(std::weak_ptr<Environment> weak, http::
   if (path == "/ping") co_return http::text_response(200, "pong");
   if (!path.starts_with(kBase)) co_return runtime_error(404, "NotFound", "this is the Runtime API 2018-06-01");
   const auto parts = split(std::string_view(path).substr(kBase.size()), '/');
-  if (request.method == "GET" && parts.size() == 2 && parts[0] == "invocation" && parts[1] == "next") co_return co_await self->next();
-  if (request.method == "POST" && parts.size() == 2 && parts[0] == "init" && parts[1] == "error") co_return co_await self->init_error(request);
-  const bool ends = request.method == "POST" && parts.size() == 3 && parts[0] == "invocation" && (parts[2] == "response" || parts[2] == "error");
+  if (request.method == "GET" && parts.size() == 2 && parts[0] == "invocation" && parts[1] == "next")
+    co_return co_await self->next();
+  if (request.method == "POST" && parts.size() == 2 && parts[0] == "init" && parts[1] == "error")
+    co_return co_await self->init_error(request);
+  const bool ends = request.method == "POST" && parts.size() == 3 && parts[0] == "invocation" &&
+                    (parts[2] == "response" || parts[2] == "error");
   if (ends) co_return co_await self->finish(parts[1], parts[2] == "error", request);
   co_return runtime_error(404, "NotFound", "there is no " + request.method + " " + path);
 }
 
 task<http::Response> Environment::next() {
   const auto self = shared_from_this();
-  if (waiting_) co_return runtime_error(403, "InvalidStateTransition", "State transition from Ready to Ready failed for runtime. Error: State transition is not allowed");
+  if (waiting_)
+    co_return runtime_error(
+        403, "InvalidStateTransition",
+        "State transition from Ready to Ready failed for runtime. Error: State transition is not allowed");
   waiting_ = true;
   initialised_ = true;
   changed_.ring();
@@ -152,7 +172,8 @@ task<http::Response> Environment::next() {
   response.headers.set("Lambda-Runtime-Aws-Request-Id", request_id_);
   response.headers.set("Lambda-Runtime-Deadline-Ms", std::to_string(deadline_.ms()));
   response.headers.set("Lambda-Runtime-Invoked-Function-Arn", spec_.function_arn);
-  response.headers.set("Lambda-Runtime-Trace-Id", fmt::format("Root=1-{:08x}-{}", deadline_.ms() / 1000, std::string(24, '0')));
+  response.headers.set("Lambda-Runtime-Trace-Id",
+                       fmt::format("Root=1-{:08x}-{}", deadline_.ms() / 1000, std::string(24, '0')));
   co_return response;
 }
 
@@ -160,12 +181,16 @@ task<http::Response> Environment::finish(std::string id, bool is_error, http::Re
   const auto self = shared_from_this();
   const std::string type = checked_error_type(request.headers.get("Lambda-Runtime-Function-Error-Type"));
   auto body = co_await http::read_all(*request.body, kResponseBytesMax);
-  if (request_id_.empty() || id != request_id_ || !delivered_) co_return runtime_error(400, "InvalidRequestID", "Invalid request ID");
+  if (request_id_.empty() || id != request_id_ || !delivered_)
+    co_return runtime_error(400, "InvalidRequestID", "Invalid request ID");
   if (!body && body.error().code == "RequestEntityTooLarge") {
-    const std::string message = fmt::format("Response payload size exceeded maximum allowed payload size ({} bytes).", kResponseBytesMax);
-    outcome_ = Outcome{.payload = error_payload("Function.ResponseSizeTooLarge", message), .function_error = "Unhandled"};
+    const std::string message =
+        fmt::format("Response payload size exceeded maximum allowed payload size ({} bytes).", kResponseBytesMax);
+    outcome_ =
+        Outcome{.payload = error_payload("Function.ResponseSizeTooLarge", message), .function_error = "Unhandled"};
     changed_.ring();
-    co_return runtime_error(413, "RequestEntityTooLarge", fmt::format("Exceeded maximum allowed payload size ({} bytes).", kResponseBytesMax));
+    co_return runtime_error(413, "RequestEntityTooLarge",
+                            fmt::format("Exceeded maximum allowed payload size ({} bytes).", kResponseBytesMax));
   }
   if (!body) co_return runtime_error(400, "TruncatedHTTPRequest", body.error().message);
   Outcome outcome{.payload = std::move(*body)};
@@ -184,8 +209,12 @@ task<http::Response> Environment::init_error(http::Request& request) {
   const auto self = shared_from_this();
   auto body = co_await http::read_all(*request.body, kResponseBytesMax);
   if (initialised_)
-    co_return runtime_error(403, "InvalidStateTransition", "State transition from Ready to InitError failed for runtime. Error: State transition is not allowed");
-  init_failure_ = Outcome{.payload = body ? *body : error_payload("Runtime.Unknown", "the function could not be initialised"), .function_error = "Unhandled"};
+    co_return runtime_error(
+        403, "InvalidStateTransition",
+        "State transition from Ready to InitError failed for runtime. Error: State transition is not allowed");
+  init_failure_ =
+      Outcome{.payload = body ? *body : error_payload("Runtime.Unknown", "the function could not be initialised"),
+              .function_error = "Unhandled"};
   changed_.ring();
   co_return accepted();
 }

@@ -15,7 +15,7 @@ namespace slipway::lambda {
 
 struct EnvironmentSpec {
   std::string function_arn;
-  std::string revision;  // Of code and configuration: another revision needs another environment.
+  std::string revision;       // Of code and configuration: another revision needs another environment.
   host::ProcessSpec process;  // Without AWS_LAMBDA_RUNTIME_API, which start() adds.
   Duration timeout{};
   std::function<void(std::string line)> log;  // One line at a time.
@@ -27,8 +27,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   // Opens the Runtime API and starts the process.  Fails when the program cannot be run.
   Result<void> start(TaskGroup& group);
-  // Runs one invocation to its end, its time-out or the end of the process.  After a function that crashed or ran out of time
-  // the environment is not usable() any more.
+  // Runs one invocation to its end, its time-out or the end of the process.  After a function that crashed or ran out
+  // of time the environment is not usable() any more.
   task<Outcome> invoke(std::string request_id, std::string payload);
   bool usable() const { return !closed_ && !exited_; }
   bool busy() const { return busy_; }
@@ -56,7 +56,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Bell wanted_;   // An invocation is there, or the environment closes.
   Bell changed_;  // Initialised, answered, or the process ended.
   bool initialised_ = false;
-  bool waiting_ = false;   // The runtime waits in /next.
+  bool waiting_ = false;  // The runtime waits in /next.
   bool busy_ = false;
   bool delivered_ = false;
   bool exited_ = false;

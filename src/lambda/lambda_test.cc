@@ -20,11 +20,14 @@ struct AnyRole final : Roles {
     if (arn.ends_with("missing")) return fail(Fault::not_found, "NoSuchEntity", "no such role");
     return {};
   }
-  task<Result<RoleCredentials>> session(std::string, std::string, Duration) override { co_return RoleCredentials{"ASIA", "secret", "token"}; }
+  task<Result<RoleCredentials>> session(std::string, std::string, Duration) override {
+    co_return RoleCredentials{"ASIA", "secret", "token"};
+  }
 };
 struct Letters final : DeadLetters {
   std::vector<std::string> bodies;
-  task<Result<void>> send(std::string, std::string body, std::map<std::string, std::pair<std::string, std::string>>) override {
+  task<Result<void>> send(std::string, std::string body,
+                          std::map<std::string, std::pair<std::string, std::string>>) override {
     bodies.push_back(std::move(body));
     co_return Result<void>{};
   }
@@ -41,8 +44,10 @@ class LambdaTest : public testing::Test {
   NoLogs logs;
   AnyRole roles;
   Letters letters;
-  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("slipway-lambda-test-" + std::to_string(::getpid()));
-  Functions functions{io.get_executor(), db, pool, clock, random, Place{}, folder, "http://127.0.0.1:1", logs, roles, letters};
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("slipway-lambda-test-" + std::to_string(::getpid()));
+  Functions functions{io.get_executor(),    db,   pool,  clock,  random, Place{}, folder,
+                      "http://127.0.0.1:1", logs, roles, letters};
   wire::Service api = service(functions);
 
   void SetUp() override {
@@ -63,14 +68,22 @@ class LambdaTest : public testing::Test {
   }
   Result<wire::Answer> create(const char* source, int timeout = 3) {
     const auto zip = host::make_zip({{.name = "f.py", .content = source}});
-    return ask("CreateFunction", {{"FunctionName", "f"}, {"Runtime", "python3.11"}, {"Handler", "f.handle"}, {"Role", "arn:aws:iam::000000000000:role/r"},
-                                  {"Timeout", timeout}, {"Code", json::object{{"ZipFile", base64_encode(*zip)}}}});
+    return ask("CreateFunction", {{"FunctionName", "f"},
+                                  {"Runtime", "python3.11"},
+                                  {"Handler", "f.handle"},
+                                  {"Role", "arn:aws:iam::000000000000:role/r"},
+                                  {"Timeout", timeout},
+                                  {"Code", json::object{{"ZipFile", base64_encode(*zip)}}}});
   }
-  Result<wire::Answer> invoke(const char* payload = "{}") { return ask("Invoke", {{"FunctionName", "f"}, {"Payload", payload}, {"LogType", "Tail"}}); }
+  Result<wire::Answer> invoke(const char* payload = "{}") {
+    return ask("Invoke", {{"FunctionName", "f"}, {"Payload", payload}, {"LogType", "Tail"}});
+  }
 };
 
 TEST_F(LambdaTest, AFunctionAnswersAndStaysWarm) {
-  ASSERT_TRUE(create("n = 0\ndef handle(event, context):\n  global n\n  n += 1\n  print('hi')\n  return {'n': n, 'x': event['x'], 'id': len(context.aws_request_id)}\n"));
+  ASSERT_TRUE(
+      create("n = 0\ndef handle(event, context):\n  global n\n  n += 1\n  print('hi')\n  return {'n': n, 'x': "
+             "event['x'], 'id': len(context.aws_request_id)}\n"));
   EXPECT_EQ(*invoke(R"({"x":1})")->payload, R"({"n": 1, "x": 1, "id": 36})");
   const auto second = invoke(R"({"x":2})");
   EXPECT_EQ(*second->payload, R"({"n": 2, "x": 2, "id": 36})");
@@ -106,7 +119,10 @@ TEST_F(LambdaTest, InitFailuresHaveTheirNames) {
 
 TEST_F(LambdaTest, RefusesBadPackagesRolesAndPayloads) {
   const auto zip = host::make_zip({{.name = "other", .content = "x"}});
-  const json::object no_bootstrap = {{"FunctionName", "g"}, {"Runtime", "provided.al2023"}, {"Handler", "h"}, {"Role", "arn:aws:iam::000000000000:role/r"},
+  const json::object no_bootstrap = {{"FunctionName", "g"},
+                                     {"Runtime", "provided.al2023"},
+                                     {"Handler", "h"},
+                                     {"Role", "arn:aws:iam::000000000000:role/r"},
                                      {"Code", json::object{{"ZipFile", base64_encode(*zip)}}}};
   EXPECT_NE(ask("CreateFunction", no_bootstrap).error().message.find("bootstrap"), std::string::npos);
   json::object no_zip = no_bootstrap;
@@ -131,11 +147,16 @@ task<void> wait_for_letter(Letters& letters) {
 
 TEST_F(LambdaTest, AServiceNeedsPermissionAndAFailureEndsInTheDeadLetters) {
   ASSERT_TRUE(create("def handle(event, context): raise ValueError('no')\n"));
-  EXPECT_EQ(run(push(functions, "events.amazonaws.com", "arn:aws:events:r:a:rule/x"), io).error().code, "NO_PERMISSIONS");
-  ASSERT_TRUE(ask("AddPermission", {{"FunctionName", "f"}, {"StatementId", "s"}, {"Action", "lambda:InvokeFunction"}, {"Principal", "events.amazonaws.com"},
+  EXPECT_EQ(run(push(functions, "events.amazonaws.com", "arn:aws:events:r:a:rule/x"), io).error().code,
+            "NO_PERMISSIONS");
+  ASSERT_TRUE(ask("AddPermission", {{"FunctionName", "f"},
+                                    {"StatementId", "s"},
+                                    {"Action", "lambda:InvokeFunction"},
+                                    {"Principal", "events.amazonaws.com"},
                                     {"SourceArn", "arn:aws:events:r:a:rule/*"}}));
   ASSERT_TRUE(ask("PutFunctionEventInvokeConfig", {{"FunctionName", "f"}, {"MaximumRetryAttempts", 0}}));
-  ASSERT_TRUE(ask("UpdateFunctionConfiguration", {{"FunctionName", "f"}, {"DeadLetterConfig", json::object{{"TargetArn", "arn:aws:sqs:r:a:q"}}}}));
+  ASSERT_TRUE(ask("UpdateFunctionConfiguration",
+                  {{"FunctionName", "f"}, {"DeadLetterConfig", json::object{{"TargetArn", "arn:aws:sqs:r:a:q"}}}}));
   ASSERT_TRUE(run(push(functions, "events.amazonaws.com", "arn:aws:events:r:a:rule/x"), io));
   run(wait_for_letter(letters), io);
   EXPECT_EQ(letters.bodies, std::vector<std::string>{"{}"});

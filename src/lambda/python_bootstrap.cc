@@ -4,7 +4,8 @@ namespace slipway::lambda {
 
 // Standard library only, so that a cold start costs no more than the interpreter.  boto3 before 1.28 does not know
 // AWS_ENDPOINT_URL: when the handler imports botocore, its clients are given the region's address.
-const std::string_view kPythonBootstrap = R"PY(import http.client, importlib, importlib.abc, importlib.util, json, os, sys, time, traceback
+const std::string_view kPythonBootstrap =
+    R"PY(import http.client, importlib, importlib.abc, importlib.util, json, os, sys, time, traceback
 
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 BASE = "/2018-06-01/runtime/"

@@ -21,14 +21,20 @@ Function read_function(const database::Row& row) {
 database::Schema schema() {
   return {.room = "lambda",
           .statements = {"CREATE TABLE lambda_functions (name TEXT PRIMARY KEY, body TEXT NOT NULL)",
-                         "CREATE TABLE lambda_queue (number INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL, request_id TEXT NOT NULL, payload TEXT NOT NULL, "
-                         "attempts INTEGER NOT NULL, throttles INTEGER NOT NULL, next_at INTEGER NOT NULL, received_at INTEGER NOT NULL)",
+                         "CREATE TABLE lambda_queue (number INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL, "
+                         "request_id TEXT NOT NULL, payload TEXT NOT NULL, "
+                         "attempts INTEGER NOT NULL, throttles INTEGER NOT NULL, next_at INTEGER NOT NULL, received_at "
+                         "INTEGER NOT NULL)",
                          "CREATE INDEX lambda_queue_due ON lambda_queue (next_at, number)"}};
 }
 
 void put_function(database::Transaction& tx, const Function& f) {
-  const json::object body = {{"configuration", f.configuration}, {"policy", f.policy}, {"tags", f.tags}, {"reserved", f.reserved_concurrency},
-                             {"eventInvoke", f.event_invoke}, {"codeFolder", f.code_folder}};
+  const json::object body = {{"configuration", f.configuration},
+                             {"policy", f.policy},
+                             {"tags", f.tags},
+                             {"reserved", f.reserved_concurrency},
+                             {"eventInvoke", f.event_invoke},
+                             {"codeFolder", f.code_folder}};
   tx.execute("INSERT OR REPLACE INTO lambda_functions VALUES (?1, ?2)", {f.name, json::serialize(body)});
 }
 std::optional<Function> get_function(database::Connection& db, const std::string& name) {
@@ -38,7 +44,8 @@ std::optional<Function> get_function(database::Connection& db, const std::string
 }
 std::vector<Function> list_functions(database::Connection& db) {
   std::vector<Function> all;
-  for (const auto& row : db.query("SELECT name, body FROM lambda_functions ORDER BY name")) all.push_back(read_function(row));
+  for (const auto& row : db.query("SELECT name, body FROM lambda_functions ORDER BY name"))
+    all.push_back(read_function(row));
   return all;
 }
 void erase_function(database::Transaction& tx, const std::string& name) {
@@ -47,20 +54,32 @@ void erase_function(database::Transaction& tx, const std::string& name) {
 }
 
 void enqueue(database::Transaction& tx, const Queued& q) {
-  tx.execute("INSERT INTO lambda_queue (function, request_id, payload, attempts, throttles, next_at, received_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-             {q.function, q.request_id, q.payload, static_cast<long long>(q.attempts), static_cast<long long>(q.throttles), q.next_at.ms(), q.received_at.ms()});
+  tx.execute(
+      "INSERT INTO lambda_queue (function, request_id, payload, attempts, throttles, next_at, received_at) VALUES (?1, "
+      "?2, ?3, ?4, ?5, ?6, ?7)",
+      {q.function, q.request_id, q.payload, static_cast<long long>(q.attempts), static_cast<long long>(q.throttles),
+       q.next_at.ms(), q.received_at.ms()});
 }
 void update(database::Transaction& tx, const Queued& q) {
   tx.execute("UPDATE lambda_queue SET attempts = ?2, throttles = ?3, next_at = ?4 WHERE number = ?1",
              {q.number, static_cast<long long>(q.attempts), static_cast<long long>(q.throttles), q.next_at.ms()});
 }
-void dequeue(database::Transaction& tx, long long number) { tx.execute("DELETE FROM lambda_queue WHERE number = ?1", {number}); }
+void dequeue(database::Transaction& tx, long long number) {
+  tx.execute("DELETE FROM lambda_queue WHERE number = ?1", {number});
+}
 std::vector<Queued> list_queue(database::Connection& db, int limit) {
   std::vector<Queued> all;
-  for (const auto& row : db.query("SELECT number, function, request_id, payload, attempts, throttles, next_at, received_at FROM lambda_queue ORDER BY next_at, number LIMIT ?1",
+  for (const auto& row : db.query("SELECT number, function, request_id, payload, attempts, throttles, next_at, "
+                                  "received_at FROM lambda_queue ORDER BY next_at, number LIMIT ?1",
                                   {static_cast<long long>(limit)}))
-    all.push_back({.number = row.integer(0), .function = row.text(1), .request_id = row.text(2), .payload = row.text(3), .attempts = static_cast<int>(row.integer(4)),
-                   .throttles = static_cast<int>(row.integer(5)), .next_at = row.instant(6), .received_at = row.instant(7)});
+    all.push_back({.number = row.integer(0),
+                   .function = row.text(1),
+                   .request_id = row.text(2),
+                   .payload = row.text(3),
+                   .attempts = static_cast<int>(row.integer(4)),
+                   .throttles = static_cast<int>(row.integer(5)),
+                   .next_at = row.instant(6),
+                   .received_at = row.instant(7)});
   return all;
 }
 

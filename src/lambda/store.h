@@ -31,7 +31,7 @@ struct Queued {
   std::string function;
   std::string request_id;
   std::string payload;
-  int attempts = 0;   // Made so far.
+  int attempts = 0;  // Made so far.
   int throttles = 0;
   Instant next_at{};
   Instant received_at{};

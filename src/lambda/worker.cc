@@ -15,8 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kConcurrencyDefault = 10;           // Environments of a function that reserves none.
-constexpr Duration kIdleMax = 5min;               // A warm environment is kept this long.
+constexpr int kConcurrencyDefault = 10;  // Environments of a function that reserves none.
+constexpr Duration kIdleMax = 5min;      // A warm environment is kept this long.
 constexpr Duration kSweepEvery = 30s;
 constexpr Duration kCredentialsLifetime = 1h;
 constexpr Duration kEnvironmentLifetime = 50min;  // Its credentials end ten minutes later.
@@ -32,7 +32,9 @@ std::string day_of(Instant now) {
 }
 
 // Changes whenever an environment must be made anew.
-std::string revision_of(const Function& function) { return get_string(function.configuration, "RevisionId") + function.code_folder; }
+std::string revision_of(const Function& function) {
+  return get_string(function.configuration, "RevisionId") + function.code_folder;
+}
 
 }  // namespace
 
@@ -40,22 +42,36 @@ bool permits(const json::array& statements, const std::string& principal, const 
   return std::ranges::any_of(statements, [&](const json::value& value) {
     const json::object& statement = value.as_object();
     const json::value& who = statement.at("Principal");
-    const std::string named = who.is_string() ? std::string(view(who.get_string())) : get_string(who.as_object(), "Service");
+    const std::string named =
+        who.is_string() ? std::string(view(who.get_string())) : get_string(who.as_object(), "Service");
     if (named != principal && named != "*") return false;
     const std::string wanted = get_string(get_object(get_object(statement, "Condition"), "ArnLike"), "AWS:SourceArn");
     return wanted.empty() || glob_match(wanted, source_arn);
   });
 }
 
-Functions::Functions(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock, host::Random& random, Place place,
-                     std::filesystem::path folder, std::string endpoint, Logs& logs, Roles& roles, DeadLetters& dead_letters)
-    : executor_(executor), db_(db), pool_(pool), clock_(clock), random_(random), place_(std::move(place)), folder_(std::move(folder)), endpoint_(std::move(endpoint)),
-      logs_(logs), roles_(roles), dead_letters_(dead_letters), queue_news_(executor), group_(executor) {}
+Functions::Functions(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock,
+                     host::Random& random, Place place, std::filesystem::path folder, std::string endpoint, Logs& logs,
+                     Roles& roles, DeadLetters& dead_letters)
+    : executor_(executor),
+      db_(db),
+      pool_(pool),
+      clock_(clock),
+      random_(random),
+      place_(std::move(place)),
+      folder_(std::move(folder)),
+      endpoint_(std::move(endpoint)),
+      logs_(logs),
+      roles_(roles),
+      dead_letters_(dead_letters),
+      queue_news_(executor),
+      group_(executor) {}
 
 Result<void> Functions::start() {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
-  if (auto written = host::write_file_durably(folder_ / "python_bootstrap.py", kPythonBootstrap); !written) return written;
+  if (auto written = host::write_file_durably(folder_ / "python_bootstrap.py", kPythonBootstrap); !written)
+    return written;
   group_.spawn("invocation queue", work_queue());
   group_.spawn("idle environments", close_idle());
   return {};
@@ -89,7 +105,8 @@ task<Result<std::string>> Functions::store_code(std::string name, std::string zi
     auto unpacked = host::unpack_zip(zip, fresh, kUnzippedBytesMax);
     if (unpacked && provided && !std::filesystem::exists(fresh / "bootstrap", error)) {
       unpacked = fail(Fault::invalid, "InvalidParameterValueException",
-                      "the package has no file called bootstrap at its top: a provided runtime starts that file. Add it, executable, and try again.");
+                      "the package has no file called bootstrap at its top: a provided runtime starts that file. Add "
+                      "it, executable, and try again.");
     }
     if (!unpacked) {
       std::filesystem::remove_all(fresh, error);
@@ -110,7 +127,8 @@ bool Functions::has_room(const Function& function) const {
   const long long limit = function.reserved_concurrency >= 0 ? function.reserved_concurrency : kConcurrencyDefault;
   const auto all = environments_.find(function.name);
   long long busy = 0;
-  if (all != environments_.end()) busy = std::ranges::count_if(all->second, [](const auto& environment) { return environment->busy(); });
+  if (all != environments_.end())
+    busy = std::ranges::count_if(all->second, [](const auto& environment) { return environment->busy(); });
   const auto opening = opening_.find(function.name);
   return busy + (opening == opening_.end() ? 0 : opening->second) < limit;
 }
@@ -119,12 +137,14 @@ task<Result<std::shared_ptr<Environment>>> Functions::acquire(Function function)
   auto& all = environments_[function.name];
   const std::string revision = revision_of(function);
   for (const auto& environment : all) {
-    const bool old = environment->spec().revision != revision || clock_.now() - environment->born > kEnvironmentLifetime;
+    const bool old =
+        environment->spec().revision != revision || clock_.now() - environment->born > kEnvironmentLifetime;
     if (!environment->busy() && old) environment->close();
   }
   std::erase_if(all, [](const auto& environment) { return !environment->usable() && !environment->busy(); });
   for (const auto& environment : all) {
-    if (!environment->busy() && environment->usable() && environment->spec().revision == revision) co_return environment;
+    if (!environment->busy() && environment->usable() && environment->spec().revision == revision)
+      co_return environment;
   }
   ++opening_[function.name];
   auto made = co_await open(function);
@@ -145,37 +165,42 @@ task<Result<std::shared_ptr<Environment>>> Functions::open(Function function) {
   spec.function_arn = get_string(configuration, "FunctionArn");
   spec.revision = revision_of(function);
   spec.timeout = std::chrono::seconds(get_int(configuration, "Timeout", 3));
-  spec.process.argv = python ? std::vector<std::string>{"/usr/bin/python3", (folder_ / "python_bootstrap.py").string()} : std::vector<std::string>{(code / "bootstrap").string()};
+  spec.process.argv = python ? std::vector<std::string>{"/usr/bin/python3", (folder_ / "python_bootstrap.py").string()}
+                             : std::vector<std::string>{(code / "bootstrap").string()};
   spec.process.working_directory = code;
   spec.process.die_with_parent = true;
   auto& environment = spec.process.environment;
   for (const auto& entry : get_object(get_object(configuration, "Environment"), "Variables"))
-    environment[std::string(entry.key())] = entry.value().is_string() ? std::string(view(entry.value().get_string())) : "";
-  const std::map<std::string, std::string> own = {{"_HANDLER", get_string(configuration, "Handler")},
-                                                  {"AWS_REGION", place_.region},
-                                                  {"AWS_DEFAULT_REGION", place_.region},
-                                                  {"AWS_LAMBDA_FUNCTION_NAME", function.name},
-                                                  {"AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"},
-                                                  {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(get_int(configuration, "MemorySize", 128))},
-                                                  {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
-                                                  {"AWS_LAMBDA_LOG_GROUP_NAME", group},
-                                                  {"AWS_LAMBDA_LOG_STREAM_NAME", stream},
-                                                  {"AWS_ACCESS_KEY_ID", credentials->access_key_id},
-                                                  {"AWS_SECRET_ACCESS_KEY", credentials->secret_access_key},
-                                                  {"AWS_SESSION_TOKEN", credentials->session_token},
-                                                  {"AWS_ENDPOINT_URL", endpoint_},
-                                                  {"LAMBDA_TASK_ROOT", code.string()},
-                                                  {"LAMBDA_RUNTIME_DIR", folder_.string()},
-                                                  {"LANG", "en_US.UTF-8"},
-                                                  {"TZ", ":UTC"},
-                                                  {"PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"},
-                                                  {"PYTHONUNBUFFERED", "1"},
-                                                  {"PYTHONDONTWRITEBYTECODE", "1"}};
+    environment[std::string(entry.key())] =
+        entry.value().is_string() ? std::string(view(entry.value().get_string())) : "";
+  const std::map<std::string, std::string> own = {
+      {"_HANDLER", get_string(configuration, "Handler")},
+      {"AWS_REGION", place_.region},
+      {"AWS_DEFAULT_REGION", place_.region},
+      {"AWS_LAMBDA_FUNCTION_NAME", function.name},
+      {"AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"},
+      {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(get_int(configuration, "MemorySize", 128))},
+      {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
+      {"AWS_LAMBDA_LOG_GROUP_NAME", group},
+      {"AWS_LAMBDA_LOG_STREAM_NAME", stream},
+      {"AWS_ACCESS_KEY_ID", credentials->access_key_id},
+      {"AWS_SECRET_ACCESS_KEY", credentials->secret_access_key},
+      {"AWS_SESSION_TOKEN", credentials->session_token},
+      {"AWS_ENDPOINT_URL", endpoint_},
+      {"LAMBDA_TASK_ROOT", code.string()},
+      {"LAMBDA_RUNTIME_DIR", folder_.string()},
+      {"LANG", "en_US.UTF-8"},
+      {"TZ", ":UTC"},
+      {"PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"},
+      {"PYTHONUNBUFFERED", "1"},
+      {"PYTHONDONTWRITEBYTECODE", "1"}};
   for (const auto& [name, value] : own) environment[name] = value;
   if (python) environment["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + get_string(configuration, "Runtime");
   Logs* logs = &logs_;
   host::Clock* clock = &clock_;
-  spec.log = [logs, clock, group, stream](std::string line) { logs->append(group, stream, clock->now(), std::move(line)); };
+  spec.log = [logs, clock, group, stream](std::string line) {
+    logs->append(group, stream, clock->now(), std::move(line));
+  };
   auto made = std::make_shared<Environment>(executor_, clock_, std::move(spec));
   made->born = clock_.now();
   auto started = made->start(group_);
@@ -185,7 +210,9 @@ task<Result<std::shared_ptr<Environment>>> Functions::open(Function function) {
 
 task<Result<Invoked>> Functions::invoke(std::string name, std::string request_id, std::string payload) {
   const auto function = get_function(db_.read(), name);
-  if (!function) co_return fail(Fault::not_found, "ResourceNotFoundException", "Function not found: " + place_.arn("lambda", "function:" + name));
+  if (!function)
+    co_return fail(Fault::not_found, "ResourceNotFoundException",
+                   "Function not found: " + place_.arn("lambda", "function:" + name));
   if (!has_room(*function)) co_return fail(Fault::throttled, "TooManyRequestsException", "Rate Exceeded.");
   auto environment = co_await acquire(*function);
   if (!environment) co_return fail(environment);
@@ -196,7 +223,8 @@ task<Result<Invoked>> Functions::invoke(std::string name, std::string request_id
   const auto parsed = parse_json(payload);
   const std::string event_id = parsed && parsed->is_object() ? get_string(parsed->get_object(), "id") : "";
   auto note_start = [=](database::Transaction& tx) {
-    database::append_journal(tx, began, "lambda.invoked", name, fmt::format("{} ({} start)", name, cold ? "cold" : "warm"),
+    database::append_journal(tx, began, "lambda.invoked", name,
+                             fmt::format("{} ({} start)", name, cold ? "cold" : "warm"),
                              {{"requestId", request_id}, {"event", event_id}, {"cold", cold}});
   };
   // Written while the function already runs: the journal is for people, and nobody waits for it.
@@ -212,29 +240,36 @@ task<Result<Invoked>> Functions::invoke(std::string name, std::string request_id
   const long long took = outcome.took.count();
   const long long init = outcome.init ? outcome.init->count() : 0;
   auto note_end = [=](database::Transaction& tx) {
-    database::append_journal(tx, ended, "lambda.finished", name, error.empty() ? fmt::format("{} in {} ms", name, took) : fmt::format("{} failed: {}", name, error),
-                             {{"requestId", request_id}, {"durationMs", took}, {"initMs", init}, {"error", error}});
+    database::append_journal(
+        tx, ended, "lambda.finished", name,
+        error.empty() ? fmt::format("{} in {} ms", name, took) : fmt::format("{} failed: {}", name, error),
+        {{"requestId", request_id}, {"durationMs", took}, {"initMs", init}, {"error", error}});
   };
   group_.spawn("journal", db_.write(note_end));
   queue_news_.ring();  // A place is free.
-  co_return Invoked{.outcome = std::move(outcome), .log = start_line(request_id) + "\n" + written + end_line(request_id) + "\n" + report + "\n"};
+  co_return Invoked{.outcome = std::move(outcome),
+                    .log = start_line(request_id) + "\n" + written + end_line(request_id) + "\n" + report + "\n"};
 }
 
 task<Result<void>> Functions::enqueue_invocation(std::string name, std::string request_id, std::string payload) {
   const Instant now = clock_.now();
-  const Queued queued{.function = name, .request_id = request_id, .payload = std::move(payload), .next_at = now, .received_at = now};
+  const Queued queued{
+      .function = name, .request_id = request_id, .payload = std::move(payload), .next_at = now, .received_at = now};
   auto put = [queued](database::Transaction& tx) { enqueue(tx, queued); };
   co_await db_.write(put);
   queue_news_.ring();
   co_return Result<void>{};
 }
 
-task<Result<void>> Functions::invoke_async(std::string function_arn, std::string payload, std::string source_principal, std::string source_arn) {
+task<Result<void>> Functions::invoke_async(std::string function_arn, std::string payload, std::string source_principal,
+                                           std::string source_arn) {
   const std::string name = function_name(function_arn);
   const auto function = get_function(db_.read(), name);
   if (!function) co_return fail(Fault::not_found, "NO_RESOURCE", "Function not found: " + function_arn);
   if (!permits(function->policy, source_principal, source_arn))
-    co_return fail(Fault::denied, "NO_PERMISSIONS", fmt::format("{} may not invoke {} for {}: add a permission (aws lambda add-permission)", source_principal, name, source_arn));
+    co_return fail(Fault::denied, "NO_PERMISSIONS",
+                   fmt::format("{} may not invoke {} for {}: add a permission (aws lambda add-permission)",
+                               source_principal, name, source_arn));
   const std::string request_id = random_.uuid();
   co_return co_await enqueue_invocation(name, request_id, std::move(payload));
 }
@@ -289,8 +324,10 @@ task<void> Functions::run_queued(Queued queued) {
 task<void> Functions::settle(Queued queued, Outcome outcome) {
   const auto function = get_function(db_.read(), queued.function);
   const Instant now = clock_.now();
-  const int retries = function ? static_cast<int>(get_int(function->event_invoke, "MaximumRetryAttempts", kRetriesDefault)) : 0;
-  const Duration age_max = std::chrono::seconds(function ? get_int(function->event_invoke, "MaximumEventAgeInSeconds", kEventAgeSecondsDefault) : 0);
+  const int retries =
+      function ? static_cast<int>(get_int(function->event_invoke, "MaximumRetryAttempts", kRetriesDefault)) : 0;
+  const Duration age_max = std::chrono::seconds(
+      function ? get_int(function->event_invoke, "MaximumEventAgeInSeconds", kEventAgeSecondsDefault) : 0);
   const auto again = outcome.function_error.empty() ? std::nullopt : retry_after_error(queued.attempts, retries);
   if (again && now + *again - queued.received_at < age_max) {
     queued.next_at = now + *again;
@@ -298,14 +335,17 @@ task<void> Functions::settle(Queued queued, Outcome outcome) {
     co_await db_.write(later);
     co_return;
   }
-  const std::string queue = function ? get_string(get_object(function->configuration, "DeadLetterConfig"), "TargetArn") : "";
+  const std::string queue =
+      function ? get_string(get_object(function->configuration, "DeadLetterConfig"), "TargetArn") : "";
   if (!outcome.function_error.empty() && !queue.empty()) {
     // Sent before the entry goes: a crash between the two sends it twice, never not at all.
-    const std::map<std::string, std::pair<std::string, std::string>> attributes = {{"RequestID", {"String", queued.request_id}},
-                                                                                   {"ErrorCode", {"Number", "200"}},
-                                                                                   {"ErrorMessage", {"String", outcome.payload.substr(0, 1024)}}};
+    const std::map<std::string, std::pair<std::string, std::string>> attributes = {
+        {"RequestID", {"String", queued.request_id}},
+        {"ErrorCode", {"Number", "200"}},
+        {"ErrorMessage", {"String", outcome.payload.substr(0, 1024)}}};
     auto sent = co_await dead_letters_.send(queue, queued.payload, attributes);
-    if (!sent) log_error("lambda", "the dead letter of " + queued.function + " could not be sent: " + sent.error().message);
+    if (!sent)
+      log_error("lambda", "the dead letter of " + queued.function + " could not be sent: " + sent.error().message);
   }
   const long long number = queued.number;
   auto drop = [number](database::Transaction& tx) { dequeue(tx, number); };
@@ -318,7 +358,8 @@ task<void> Functions::close_idle() {
     const Instant now = clock_.now();
     for (auto& [name, all] : environments_) {
       for (const auto& environment : all) {
-        const bool idle = !environment->busy() && environment->last_used != Instant{} && now - environment->last_used > kIdleMax;
+        const bool idle =
+            !environment->busy() && environment->last_used != Instant{} && now - environment->last_used > kIdleMax;
         if (idle) environment->close();
       }
       std::erase_if(all, [](const auto& environment) { return !environment->usable() && !environment->busy(); });

@@ -26,21 +26,25 @@ struct Invoked {
 class Functions {
  public:
   // `endpoint`: where functions reach the region's APIs.
-  Functions(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock, host::Random& random, Place place,
-            std::filesystem::path folder, std::string endpoint, Logs& logs, Roles& roles, DeadLetters& dead_letters);
+  Functions(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock,
+            host::Random& random, Place place, std::filesystem::path folder, std::string endpoint, Logs& logs,
+            Roles& roles, DeadLetters& dead_letters);
   Result<void> start();
   task<void> stop();  // Ends every environment.
 
-  // Runs the function now.  Fault::not_found, Fault::throttled (all environments that it may have are busy), or the role's error.
+  // Runs the function now.  Fault::not_found, Fault::throttled (all environments that it may have are busy), or the
+  // role's error.
   task<Result<Invoked>> invoke(std::string name, std::string request_id, std::string payload);
-  // Queues an invocation for a service: `source_principal` with `source_arn` must be permitted by the function's policy.
-  // Fails with "NO_RESOURCE" (not_found) or "NO_PERMISSIONS" (denied); once it returns, the invocation will happen.
-  task<Result<void>> invoke_async(std::string function_arn, std::string payload, std::string source_principal, std::string source_arn);
+  // Queues an invocation for a service: `source_principal` with `source_arn` must be permitted by the function's
+  // policy. Fails with "NO_RESOURCE" (not_found) or "NO_PERMISSIONS" (denied); once it returns, the invocation will
+  // happen.
+  task<Result<void>> invoke_async(std::string function_arn, std::string payload, std::string source_principal,
+                                  std::string source_arn);
   // Queues without asking for permission: the caller's own was checked.
   task<Result<void>> enqueue_invocation(std::string name, std::string request_id, std::string payload);
 
-  // Unpacks a zip and returns the folder's name for Function::code_folder.  Fault::invalid when it is none or, for a provided
-  // runtime, holds no executable bootstrap.
+  // Unpacks a zip and returns the folder's name for Function::code_folder.  Fault::invalid when it is none or, for a
+  // provided runtime, holds no executable bootstrap.
   task<Result<std::string>> store_code(std::string name, std::string zip, std::string runtime);
   void forget_environments(const std::string& name);  // After code or configuration changed, or the function went.
 
@@ -71,8 +75,8 @@ class Functions {
   Roles& roles_;
   DeadLetters& dead_letters_;
   std::map<std::string, std::vector<std::shared_ptr<Environment>>> environments_;  // By function.
-  std::map<std::string, int> opening_;  // Environments that are being made.
-  std::set<long long> running_;         // Queue entries under way.
+  std::map<std::string, int> opening_;                                             // Environments that are being made.
+  std::set<long long> running_;                                                    // Queue entries under way.
   Bell queue_news_;
   TaskGroup group_;
 };

@@ -1,5 +1,6 @@
-// slipway-load: requests at a constant arrival rate (open loop), counted honestly.  Request i is due at start + i / rate whether
-// or not earlier ones were answered; nothing is ever repeated; a connection that breaks is a failure of its request.
+// slipway-load: requests at a constant arrival rate (open loop), counted honestly.  Request i is due at start + i /
+// rate whether or not earlier ones were answered; nothing is ever repeated; a connection that breaks is a failure of
+// its request.
 #include <CLI/CLI.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
@@ -7,7 +8,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/write.hpp>
-
 #include <chrono>
 #include <deque>
 #include <fstream>
@@ -27,9 +27,10 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
-constexpr Duration kTick{1};                    // Due requests are started at least this often.
+constexpr Duration kTick{1};  // Due requests are started at least this often.
 constexpr std::size_t kIdleConnectionsMax = 256;
-constexpr Duration kIdleMax = std::chrono::seconds(20);  // A kept connection is not used after this: the other side may be closing it.
+constexpr Duration kIdleMax =
+    std::chrono::seconds(20);  // A kept connection is not used after this: the other side may be closing it.
 
 struct Path {
   std::string method;
@@ -46,7 +47,9 @@ struct Plan {
   std::vector<Path> mix;
 };
 
-double ms_since(Clock::time_point start, Clock::time_point at) { return std::chrono::duration<double, std::milli>(at - start).count(); }
+double ms_since(Clock::time_point start, Clock::time_point at) {
+  return std::chrono::duration<double, std::milli>(at - start).count();
+}
 
 class Generator {
  public:
@@ -60,7 +63,8 @@ class Generator {
     while (!stopping_ && (duration == Duration::zero() || Clock::now() - start_ < duration)) {
       const auto due = static_cast<std::uint64_t>(ms_since(start_, Clock::now()) / 1000 * plan_.rate);
       for (; started < due; ++started) {
-        const auto at = start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(static_cast<double>(started) / plan_.rate));
+        const auto at = start_ + std::chrono::duration_cast<Clock::duration>(
+                                     std::chrono::duration<double>(static_cast<double>(started) / plan_.rate));
         ++in_flight_;
         asio::co_spawn(io_, request(at), asio::detached);
       }
@@ -128,7 +132,8 @@ class Generator {
     sample.version = outcome.version;
     sample.latency_ms = ms_since(due, Clock::now());
     tally_.add(sample);
-    if (outcome.reusable && keep && !late && idle_.size() < kIdleConnectionsMax) idle_.push_back({socket, Clock::now()});
+    if (outcome.reusable && keep && !late && idle_.size() < kIdleConnectionsMax)
+      idle_.push_back({socket, Clock::now()});
     --in_flight_;
   }
 
@@ -145,7 +150,8 @@ class Generator {
       if (error) co_return Outcome{.failure = Failure::connect};
       socket->set_option(tcp::no_delay(true), error);
     }
-    const std::string head = path.method + " " + path.target + " HTTP/1.1\r\nHost: " + plan_.host + "\r\n" + (keep ? "" : "Connection: close\r\n") + "\r\n";
+    const std::string head = path.method + " " + path.target + " HTTP/1.1\r\nHost: " + plan_.host + "\r\n" +
+                             (keep ? "" : "Connection: close\r\n") + "\r\n";
     co_await asio::async_write(*socket, asio::buffer(head), asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return Outcome{.failure = Failure::reset};
     std::string ahead;
@@ -167,7 +173,8 @@ class Generator {
         ahead.erase(0, *used);
         if (answer->body.done()) break;
       }
-      const auto got = co_await socket->async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
+      const auto got =
+          co_await socket->async_read_some(asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
       ahead.append(piece, 0, got);
       if (!error) continue;
       if (answer && error == asio::error::eof && answer->body.ends_with_stream()) break;
@@ -196,8 +203,11 @@ std::vector<Path> parse_mix(const std::string& text) {
   for (const std::string& part : split(text, ',')) {
     const auto space = part.find(' ');
     const auto colon = part.rfind(':');
-    if (space == std::string::npos || colon == std::string::npos || colon < space) throw CLI::ValidationError("not a mix: " + text + " (write \"GET /a:80,GET /b:20\")");
-    mix.push_back({.method = part.substr(0, space), .target = part.substr(space + 1, colon - space - 1), .weight = std::stod(part.substr(colon + 1))});
+    if (space == std::string::npos || colon == std::string::npos || colon < space)
+      throw CLI::ValidationError("not a mix: " + text + " (write \"GET /a:80,GET /b:20\")");
+    mix.push_back({.method = part.substr(0, space),
+                   .target = part.substr(space + 1, colon - space - 1),
+                   .weight = std::stod(part.substr(colon + 1))});
   }
   return mix;
 }
@@ -216,7 +226,9 @@ int run_load(int argc, char** argv) {
   app.add_option("--duration", seconds, "Seconds");
   app.add_flag("--until-signal", until_signal, "Go on until SIGINT or SIGTERM");
   app.add_option("--mix", mix, "What to ask, with weights: \"GET /a:80,GET /b:20\"")->capture_default_str();
-  app.add_option("--keep-alive-share", plan.keep_alive_share, "Share of requests on kept connections")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  app.add_option("--keep-alive-share", plan.keep_alive_share, "Share of requests on kept connections")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--timeout", timeout_seconds, "Seconds until a request counts as timed out")->capture_default_str();
   app.add_option("--json", file, "Also write the figures to this file");
   CLI11_PARSE(app, argc, argv);

@@ -14,9 +14,9 @@ const char* failure_text(Failure failure);
 
 struct Sample {
   Failure failure = Failure::none;
-  std::string version;         // The first word of the body.
-  double due_ms = 0;           // When the request was due, since the start.
-  double latency_ms = 0;       // From when it was due until its answer was complete: waiting in us counts too.
+  std::string version;    // The first word of the body.
+  double due_ms = 0;      // When the request was due, since the start.
+  double latency_ms = 0;  // From when it was due until its answer was complete: waiting in us counts too.
   bool kept_connection = false;
 };
 

@@ -18,7 +18,8 @@ TEST(Tally, CountsVersionsAndWhenTheyWereSeen) {
 
 TEST(Tally, EveryKindOfFailureCounts) {
   Tally tally;
-  for (const Failure failure : {Failure::connect, Failure::reset, Failure::timed_out, Failure::server_error, Failure::client_error, Failure::truncated})
+  for (const Failure failure : {Failure::connect, Failure::reset, Failure::timed_out, Failure::server_error,
+                                Failure::client_error, Failure::truncated})
     tally.add({.failure = failure});
   EXPECT_EQ(tally.failed(), 6U);
   EXPECT_EQ(tally.sent(), 6U);

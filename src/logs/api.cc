@@ -15,9 +15,16 @@ using wire::Call;
 
 constexpr int kEventsPerPage = 10000;
 
-std::unexpected<Error> no_group() { return fail(Fault::not_found, "ResourceNotFoundException", "The specified log group does not exist."); }
-std::unexpected<Error> no_stream() { return fail(Fault::not_found, "ResourceNotFoundException", "The specified log stream does not exist."); }
-std::unexpected<Error> exists(const char* what) { return fail(Fault::conflict, "ResourceAlreadyExistsException", fmt::format("The specified log {} already exists", what)); }
+std::unexpected<Error> no_group() {
+  return fail(Fault::not_found, "ResourceNotFoundException", "The specified log group does not exist.");
+}
+std::unexpected<Error> no_stream() {
+  return fail(Fault::not_found, "ResourceNotFoundException", "The specified log stream does not exist.");
+}
+std::unexpected<Error> exists(const char* what) {
+  return fail(Fault::conflict, "ResourceAlreadyExistsException",
+              fmt::format("The specified log {} already exists", what));
+}
 
 // Tokens of GetLogEvents: "f/<number>" goes on after that event, "b/<number>" before it.
 long long token_number(const std::string& token) {
@@ -59,7 +66,8 @@ class Api {
   explicit Api(Archive& archive) : archive_(archive) {}
 
   task<Result<Answer>> create_group(Call call) {
-    const Group group{.name = get_string(call.input, "logGroupName"), .created_at = call.now, .tags = get_object(call.input, "tags")};
+    const Group group{
+        .name = get_string(call.input, "logGroupName"), .created_at = call.now, .tags = get_object(call.input, "tags")};
     auto create = [group](database::Transaction& tx) -> Result<void> {
       if (get_group(tx, group.name)) return exists("group");
       put_group(tx, group);
@@ -88,8 +96,10 @@ class Api {
     for (const Group& group : list_groups(archive_.db().read(), get_string(call.input, "logGroupNamePrefix"))) {
       if (!pattern.empty() && group.name.find(pattern) == std::string::npos) continue;
       const std::string arn = call.place.arn("logs", "log-group:" + group.name);
-      json::object shown = {{"logGroupName", group.name}, {"creationTime", group.created_at.ms()}, {"metricFilterCount", 0}, {"arn", arn + ":*"},
-                            {"logGroupArn", arn}, {"storedBytes", 0}, {"logGroupClass", "STANDARD"}};
+      json::object shown = {{"logGroupName", group.name}, {"creationTime", group.created_at.ms()},
+                            {"metricFilterCount", 0},     {"arn", arn + ":*"},
+                            {"logGroupArn", arn},         {"storedBytes", 0},
+                            {"logGroupClass", "STANDARD"}};
       if (group.retention_days > 0) shown["retentionInDays"] = group.retention_days;
       groups.push_back(shown);
     }
@@ -99,7 +109,9 @@ class Api {
   }
 
   task<Result<Answer>> create_stream(Call call) {
-    const Stream stream{.group = get_string(call.input, "logGroupName"), .name = get_string(call.input, "logStreamName"), .created_at = call.now};
+    const Stream stream{.group = get_string(call.input, "logGroupName"),
+                        .name = get_string(call.input, "logStreamName"),
+                        .created_at = call.now};
     auto create = [stream](database::Transaction& tx) -> Result<void> {
       if (!get_group(tx, stream.group)) return no_group();
       if (get_stream(tx, stream.group, stream.name)) return exists("stream");
@@ -134,7 +146,10 @@ class Api {
     json::array out;
     for (const Stream& stream : streams) {
       if (out.size() == limit) break;
-      json::object shown = {{"logStreamName", stream.name}, {"creationTime", stream.created_at.ms()}, {"uploadSequenceToken", "0"}, {"storedBytes", 0},
+      json::object shown = {{"logStreamName", stream.name},
+                            {"creationTime", stream.created_at.ms()},
+                            {"uploadSequenceToken", "0"},
+                            {"storedBytes", 0},
                             {"arn", call.place.arn("logs", "log-group:" + group + ":log-stream:" + stream.name)}};
       if (stream.last_at != Instant{}) {
         shown["firstEventTimestamp"] = stream.first_at.ms();
@@ -153,7 +168,8 @@ class Api {
     const std::string stream = get_string(call.input, "logStreamName");
     std::vector<LogEvent> events;
     for (const json::value& value : get_array(call.input, "logEvents"))
-      events.push_back({.at = instant_ms(get_int(value.as_object(), "timestamp")), .message = get_string(value.as_object(), "message")});
+      events.push_back({.at = instant_ms(get_int(value.as_object(), "timestamp")),
+                        .message = get_string(value.as_object(), "message")});
     const Instant now = call.now;
     auto put = [group, stream, events, now](database::Transaction& tx) -> Result<void> {
       if (!get_group(tx, group)) return no_group();
@@ -186,12 +202,17 @@ class Api {
     auto events = read(archive_.db().read(), query);
     if (query.before) std::ranges::reverse(events);
     json::array out;
-    for (const StoredEvent& event : events) out.push_back({{"timestamp", event.at.ms()}, {"ingestionTime", event.ingested_at.ms()}, {"message", event.message}});
+    for (const StoredEvent& event : events)
+      out.push_back(
+          {{"timestamp", event.at.ms()}, {"ingestionTime", event.ingested_at.ms()}, {"message", event.message}});
     // At the end the forward token is the one that was given: that is how callers know.
-    const long long last = events.empty() ? (query.after > 0 ? query.after : token_number(token)) : events.back().number;
+    const long long last =
+        events.empty() ? (query.after > 0 ? query.after : token_number(token)) : events.back().number;
     const long long first = events.empty() ? token_number(token) : events.front().number;
     Answer answer;
-    answer.output = {{"events", out}, {"nextForwardToken", fmt::format("f/{}", last)}, {"nextBackwardToken", fmt::format("b/{}", first)}};
+    answer.output = {{"events", out},
+                     {"nextForwardToken", fmt::format("f/{}", last)},
+                     {"nextBackwardToken", fmt::format("b/{}", first)}};
     co_return answer;
   }
 
@@ -201,7 +222,8 @@ class Api {
     if (!get_group(archive_.db().read(), group)) co_return no_group();
     const std::string pattern = get_string(call.input, "filterPattern");
     if (pattern.starts_with('{') || pattern.starts_with('[') || pattern.starts_with('?'))
-      co_return fail(Fault::unsupported, "InvalidParameterException", "only plain terms are supported as a filter pattern here, e.g. ERROR \"not found\"");
+      co_return fail(Fault::unsupported, "InvalidParameterException",
+                     "only plain terms are supported as a filter pattern here, e.g. ERROR \"not found\"");
     Query query = query_of(call.input, group);
     query.streams = get_strings(call.input, "logStreamNames");
     const std::string prefix = get_string(call.input, "logStreamNamePrefix");
@@ -212,12 +234,16 @@ class Api {
     json::array out;
     for (const StoredEvent& event : events) {
       if (!matches_terms(pattern, event.message) || !event.stream.starts_with(prefix)) continue;
-      out.push_back({{"logStreamName", event.stream}, {"timestamp", event.at.ms()}, {"ingestionTime", event.ingested_at.ms()}, {"message", event.message},
+      out.push_back({{"logStreamName", event.stream},
+                     {"timestamp", event.at.ms()},
+                     {"ingestionTime", event.ingested_at.ms()},
+                     {"message", event.message},
                      {"eventId", fmt::format("{:056}", event.number)}});
     }
     Answer answer;
     answer.output = {{"events", out}, {"searchedLogStreams", json::array{}}};
-    if (events.size() == static_cast<std::size_t>(query.limit)) answer.output["nextToken"] = fmt::format("f/{}", events.back().number);
+    if (events.size() == static_cast<std::size_t>(query.limit))
+      answer.output["nextToken"] = fmt::format("f/{}", events.back().number);
     co_return answer;
   }
 
@@ -289,34 +315,57 @@ wire::Service service(Archive& archive) {
   out.target_prefix = "Logs_20140328";
   out.validation_code = "InvalidParameterException";
   const auto add = [&](const char* name, Shape input, Method method) {
-    out.operations.push_back({.name = name, .input = std::move(input), .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
-                              .resource = [](const Call& call) {
-                                const std::string group = group_name(call.input);
-                                return group.empty() ? std::string("*") : call.place.arn("logs", "log-group:" + group + ":*");
-                              }});
+    out.operations.push_back({.name = name,
+                              .input = std::move(input),
+                              .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
+                              .resource =
+                                  [](const Call& call) {
+                                    const std::string group = group_name(call.input);
+                                    return group.empty() ? std::string("*")
+                                                         : call.place.arn("logs", "log-group:" + group + ":*");
+                                  }});
   };
   const Shape group_text = text(1, 512, "[\\.\\-_/#A-Za-z0-9]+");
   const Shape stream_text = text(1, 512, "[^:*]*");
   const Member group = required("logGroupName", group_text);
   const Member maybe_group = optional("logGroupName", group_text);
   const Member identifier = optional("logGroupIdentifier", text(1, 2048));
-  add("CreateLogGroup", structure({group, optional("tags", map(text())), refused("kmsKeyId", text(), "encryption by key is not supported"), ignored("logGroupClass", one_of({"STANDARD"}))}),
+  add("CreateLogGroup",
+      structure({group, optional("tags", map(text())),
+                 refused("kmsKeyId", text(), "encryption by key is not supported"),
+                 ignored("logGroupClass", one_of({"STANDARD"}))}),
       &Api::create_group);
   add("DeleteLogGroup", structure({group}), &Api::delete_group);
-  add("DescribeLogGroups", structure({optional("logGroupNamePrefix", text(1, 512)), optional("logGroupNamePattern", text(0, 512)), ignored("limit", integer(1, 50)),
-                                      ignored("nextToken", text()), ignored("includeLinkedAccounts", boolean())}), &Api::describe_groups);
+  add("DescribeLogGroups",
+      structure({optional("logGroupNamePrefix", text(1, 512)), optional("logGroupNamePattern", text(0, 512)),
+                 ignored("limit", integer(1, 50)), ignored("nextToken", text()),
+                 ignored("includeLinkedAccounts", boolean())}),
+      &Api::describe_groups);
   add("CreateLogStream", structure({group, required("logStreamName", stream_text)}), &Api::create_stream);
   add("DeleteLogStream", structure({group, required("logStreamName", stream_text)}), &Api::delete_stream);
-  add("DescribeLogStreams", structure({maybe_group, identifier, optional("logStreamNamePrefix", text()), optional("orderBy", one_of({"LogStreamName", "LastEventTime"})),
-                                       optional("descending", boolean()), optional("limit", integer(1, 50)), ignored("nextToken", text())}), &Api::describe_streams);
-  add("PutLogEvents", structure({group, required("logStreamName", stream_text), ignored("sequenceToken", text()),
-                                 required("logEvents", list(structure({required("timestamp", integer(0)), required("message", text(1))}), 1, 10000))}), &Api::put_events);
-  add("GetLogEvents", structure({maybe_group, identifier, required("logStreamName", stream_text), optional("startTime", integer(0)), optional("endTime", integer(0)),
-                                 optional("nextToken", text()), optional("limit", integer(1, 10000)), optional("startFromHead", boolean()), ignored("unmask", boolean())}),
+  add("DescribeLogStreams",
+      structure({maybe_group, identifier, optional("logStreamNamePrefix", text()),
+                 optional("orderBy", one_of({"LogStreamName", "LastEventTime"})), optional("descending", boolean()),
+                 optional("limit", integer(1, 50)), ignored("nextToken", text())}),
+      &Api::describe_streams);
+  add("PutLogEvents",
+      structure(
+          {group, required("logStreamName", stream_text), ignored("sequenceToken", text()),
+           required("logEvents",
+                    list(structure({required("timestamp", integer(0)), required("message", text(1))}), 1, 10000))}),
+      &Api::put_events);
+  add("GetLogEvents",
+      structure({maybe_group, identifier, required("logStreamName", stream_text), optional("startTime", integer(0)),
+                 optional("endTime", integer(0)), optional("nextToken", text()), optional("limit", integer(1, 10000)),
+                 optional("startFromHead", boolean()), ignored("unmask", boolean())}),
       &Api::get_events);
-  add("FilterLogEvents", structure({maybe_group, identifier, optional("logStreamNames", list(stream_text)), optional("logStreamNamePrefix", text()),
-                                    optional("startTime", integer(0)), optional("endTime", integer(0)), optional("filterPattern", text(0, 1024)), optional("nextToken", text()),
-                                    optional("limit", integer(1, 10000)), ignored("interleaved", boolean()), ignored("unmask", boolean())}), &Api::filter_events);
+  add("FilterLogEvents",
+      structure({maybe_group, identifier, optional("logStreamNames", list(stream_text)),
+                 optional("logStreamNamePrefix", text()), optional("startTime", integer(0)),
+                 optional("endTime", integer(0)), optional("filterPattern", text(0, 1024)),
+                 optional("nextToken", text()), optional("limit", integer(1, 10000)), ignored("interleaved", boolean()),
+                 ignored("unmask", boolean())}),
+      &Api::filter_events);
   add("PutRetentionPolicy", structure({group, required("retentionInDays", integer(1, 3653))}), &Api::set_retention);
   add("DeleteRetentionPolicy", structure({group}), &Api::set_retention);
   add("TagResource", structure({required("resourceArn", text(1)), required("tags", map(text()))}), &Api::tag);

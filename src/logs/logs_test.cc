@@ -21,7 +21,8 @@ class LogsTest : public testing::Test {
     return answer ? answer->output : json::object{{"error", answer.error().code}};
   }
   void write(int count, std::string stream = "s") {
-    for (int i = 0; i < count; ++i) archive.append("g", stream, {{.at = instant_ms(1000 + i), .message = "line " + std::to_string(i)}});
+    for (int i = 0; i < count; ++i)
+      archive.append("g", stream, {{.at = instant_ms(1000 + i), .message = "line " + std::to_string(i)}});
   }
 };
 
@@ -35,7 +36,8 @@ TEST_F(LogsTest, WhatWasAppendedIsReadInOrder) {
 TEST_F(LogsTest, TheForwardTokenStandsStillAtTheEnd) {
   write(3);
   const auto first = ask("GetLogEvents", R"({"logGroupName":"g","logStreamName":"s","startFromHead":true})");
-  const json::object next = {{"logGroupName", "g"}, {"logStreamName", "s"}, {"nextToken", first.at("nextForwardToken")}};
+  const json::object next = {
+      {"logGroupName", "g"}, {"logStreamName", "s"}, {"nextToken", first.at("nextForwardToken")}};
   const auto second = ask("GetLogEvents", json::serialize(next).c_str());
   EXPECT_TRUE(get_array(second, "events").empty());
   EXPECT_EQ(second.at("nextForwardToken"), first.at("nextForwardToken"));
@@ -50,14 +52,23 @@ TEST_F(LogsTest, WithoutATokenTheNewestPageIsAnswered) {
 TEST_F(LogsTest, FiltersByTermsTimeAndStream) {
   write(3);
   write(2, "other");
-  EXPECT_EQ(get_array(ask("FilterLogEvents", R"({"logGroupName":"g","filterPattern":"\"line 1\""})"), "events").size(), 2U);
-  EXPECT_EQ(get_array(ask("FilterLogEvents", R"({"logGroupName":"g","startTime":1001,"logStreamNames":["s"]})"), "events").size(), 2U);
-  EXPECT_EQ(ask("FilterLogEvents", R"({"logGroupName":"g","filterPattern":"{ $.a = 1 }"})").at("error"), "InvalidParameterException");
+  EXPECT_EQ(get_array(ask("FilterLogEvents", R"({"logGroupName":"g","filterPattern":"\"line 1\""})"), "events").size(),
+            2U);
+  EXPECT_EQ(
+      get_array(ask("FilterLogEvents", R"({"logGroupName":"g","startTime":1001,"logStreamNames":["s"]})"), "events")
+          .size(),
+      2U);
+  EXPECT_EQ(ask("FilterLogEvents", R"({"logGroupName":"g","filterPattern":"{ $.a = 1 }"})").at("error"),
+            "InvalidParameterException");
 }
 
 TEST_F(LogsTest, UnknownGroupsAndStreamsAreErrors) {
-  EXPECT_EQ(ask("GetLogEvents", R"({"logGroupName":"x","logStreamName":"s"})").at("error"), "ResourceNotFoundException");
-  EXPECT_EQ(ask("PutLogEvents", R"({"logGroupName":"x","logStreamName":"s","logEvents":[{"timestamp":1,"message":"m"}]})").at("error"), "ResourceNotFoundException");
+  EXPECT_EQ(ask("GetLogEvents", R"({"logGroupName":"x","logStreamName":"s"})").at("error"),
+            "ResourceNotFoundException");
+  EXPECT_EQ(
+      ask("PutLogEvents", R"({"logGroupName":"x","logStreamName":"s","logEvents":[{"timestamp":1,"message":"m"}]})")
+          .at("error"),
+      "ResourceNotFoundException");
 }
 
 TEST_F(LogsTest, RetentionForgetsWhatIsOlder) {

@@ -51,15 +51,16 @@ std::vector<Stream> list_streams(database::Connection& db, const std::string& gr
 void erase_stream(database::Transaction& tx, const std::string& group, const std::string& name);
 
 // Makes group and stream when they are missing.
-void append(database::Transaction& tx, const std::string& group, const std::string& stream, const std::vector<LogEvent>& events, Instant now);
+void append(database::Transaction& tx, const std::string& group, const std::string& stream,
+            const std::vector<LogEvent>& events, Instant now);
 
 struct Query {
   std::string group;
   std::vector<std::string> streams;  // Empty: all.
   Instant from{};
-  std::optional<Instant> to;         // Exclusive.
-  long long after = 0;               // Events with a greater number.
-  std::optional<long long> before;   // Events with a smaller number, newest first.
+  std::optional<Instant> to;        // Exclusive.
+  long long after = 0;              // Events with a greater number.
+  std::optional<long long> before;  // Events with a smaller number, newest first.
   int limit = 10000;
 };
 std::vector<StoredEvent> read(database::Connection& db, const Query& query);

@@ -39,7 +39,8 @@ void Archive::append(std::string group, std::string stream, std::vector<LogEvent
 
 task<void> Archive::flush() {
   if (waiting_.empty()) co_return;
-  if (dropped_ > 0) log_warn("logs", std::to_string(dropped_) + " log lines were dropped: they came faster than the disk takes them");
+  if (dropped_ > 0)
+    log_warn("logs", std::to_string(dropped_) + " log lines were dropped: they came faster than the disk takes them");
   dropped_ = 0;
   std::map<std::pair<std::string, std::string>, std::vector<LogEvent>> by_stream;
   for (Waiting& one : waiting_) by_stream[{one.group, one.stream}].push_back(std::move(one.event));

@@ -18,8 +18,8 @@ class Archive {
   void start();
   task<void> stop();  // Writes what is waiting.
 
-  // Keeps the lines for the next batch (100 ms at most); makes group and stream when they are missing.  When more than 100,000
-  // lines wait, the oldest are dropped and a line says how many.
+  // Keeps the lines for the next batch (100 ms at most); makes group and stream when they are missing.  When more than
+  // 100,000 lines wait, the oldest are dropped and a line says how many.
   void append(std::string group, std::string stream, std::vector<LogEvent> events);
   task<void> flush();  // Returns when everything that was appended is on disk.
 

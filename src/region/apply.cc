@@ -64,13 +64,16 @@ class Applier {
   }
 
   // As call(), but an error whose code is `harmless` (it exists already) is fine; the answer is then empty.
-  task<Result<json::object>> ensure(std::string service, std::string operation, json::object input, std::string harmless) {
+  task<Result<json::object>> ensure(std::string service, std::string operation, json::object input,
+                                    std::string harmless) {
     auto answer = co_await call(service, operation, std::move(input));
     if (!answer && answer.error().code == harmless) co_return json::object{};
     co_return answer;
   }
 
-  std::string arn(std::string_view service, std::string_view resource) const { return parts_.context.place.arn(service, resource); }
+  std::string arn(std::string_view service, std::string_view resource) const {
+    return parts_.context.place.arn(service, resource);
+  }
 
   task<Result<void>> make_queue() {
     const json::object input = {{"QueueName", kDeadLetterQueue}};
@@ -80,11 +83,13 @@ class Applier {
   }
 
   task<Result<void>> make_role() {
-    const json::object role = {{"RoleName", kDeployerRole}, {"AssumeRolePolicyDocument", json::serialize(lambda_trust_policy())},
+    const json::object role = {{"RoleName", kDeployerRole},
+                               {"AssumeRolePolicyDocument", json::serialize(lambda_trust_policy())},
                                {"Description", "What Slipway's deployer may do"}};
     auto made = co_await ensure("iam", "CreateRole", role, "EntityAlreadyExists");
     if (!made) co_return fail(made);
-    const json::object policy = {{"RoleName", kDeployerRole}, {"PolicyName", "deploy"},
+    const json::object policy = {{"RoleName", kDeployerRole},
+                                 {"PolicyName", "deploy"},
                                  {"PolicyDocument", json::serialize(deployer_policy(config_, parts_.context.place))}};
     auto put = co_await call("iam", "PutRolePolicy", policy);
     if (!put) co_return fail(put);
@@ -95,8 +100,11 @@ class Applier {
     if (config_.function) return user_code(*config_.function);
     const auto binary = host::read_file(parts_.deployer_binary);
     if (!binary) {
-      return fail(Fault::not_found, "SLW-112", fmt::format("the deployer is missing ({}). Build it: cmake --build --preset release --target slipway_deployer",
-                                                           parts_.deployer_binary));
+      return fail(
+          Fault::not_found, "SLW-112",
+          fmt::format(
+              "the deployer is missing ({}). Build it: cmake --build --preset release --target slipway_deployer",
+              parts_.deployer_binary));
     }
     return host::make_zip({{.name = "bootstrap", .content = *binary, .executable = true},
                            {.name = "slipway.json", .content = config::routes_json(config_), .executable = false}});
@@ -113,14 +121,20 @@ class Applier {
         if (!file.is_regular_file()) continue;
         auto content = host::read_file(file.path());
         if (!content) return fail(content);
-        const bool executable = (file.status().permissions() & std::filesystem::perms::owner_exec) != std::filesystem::perms::none;
-        entries.push_back({.name = std::filesystem::relative(file.path(), path).string(), .content = *content, .executable = executable});
+        const bool executable =
+            (file.status().permissions() & std::filesystem::perms::owner_exec) != std::filesystem::perms::none;
+        entries.push_back({.name = std::filesystem::relative(file.path(), path).string(),
+                           .content = *content,
+                           .executable = executable});
       }
       std::ranges::sort(entries, {}, &host::ZipEntry::name);
     } else {
       auto content = host::read_file(path);
-      if (!content) return fail(Fault::not_found, "SLW-202", "the function's code " + path.string() + " cannot be read: " + content.error().message);
-      entries.push_back({.name = path.filename().string(), .content = *content, .executable = path.filename() == "bootstrap"});
+      if (!content)
+        return fail(Fault::not_found, "SLW-202",
+                    "the function's code " + path.string() + " cannot be read: " + content.error().message);
+      entries.push_back(
+          {.name = path.filename().string(), .content = *content, .executable = path.filename() == "bootstrap"});
     }
     return host::make_zip(entries);
   }
@@ -205,7 +219,8 @@ class Applier {
     const std::string found = get_string(get_array(*there, "TargetGroups").at(0).as_object(), "TargetGroupArn");
     json::object change = {{"TargetGroupArn", found}};
     for (const auto& [name, value] : wanted) {
-      if (name.starts_with("HealthCheck") || name.ends_with("ThresholdCount") || name == "Matcher") change[name] = value;
+      if (name.starts_with("HealthCheck") || name.ends_with("ThresholdCount") || name == "Matcher")
+        change[name] = value;
     }
     auto changed = co_await call("elasticloadbalancing", "ModifyTargetGroup", change);
     if (!changed) co_return fail(changed);
@@ -263,13 +278,15 @@ class Applier {
     if (!described) co_return fail(described);
     std::string current;
     for (const json::value& service : get_array(*described, "services")) {
-      if (get_string(service.as_object(), "status") == "ACTIVE") current = get_string(service.as_object(), "taskDefinition");
+      if (get_string(service.as_object(), "status") == "ACTIVE")
+        current = get_string(service.as_object(), "taskDefinition");
     }
     if (!current.empty() && applied(blueprint) == blueprint.fingerprint) co_return Result<void>{};
     auto definition = co_await register_definition(blueprint.task_definition, current);
     if (!definition) co_return fail(definition);
     wanted["taskDefinition"] = *definition;
-    auto put = co_await (current.empty() ? call("ecs", "CreateService", wanted) : call("ecs", "UpdateService", update_of(wanted)));
+    auto put = co_await (current.empty() ? call("ecs", "CreateService", wanted)
+                                         : call("ecs", "UpdateService", update_of(wanted)));
     if (!put) co_return fail(put);
     co_return co_await remember(blueprint.cluster + "/" + blueprint.name, blueprint.fingerprint);
   }
@@ -281,13 +298,15 @@ class Applier {
   }
 
   std::string applied(const ServiceBlueprint& blueprint) {
-    const auto row = parts_.database->read().query_one("SELECT fingerprint FROM applied WHERE service = ?1", {blueprint.cluster + "/" + blueprint.name});
+    const auto row = parts_.database->read().query_one("SELECT fingerprint FROM applied WHERE service = ?1",
+                                                       {blueprint.cluster + "/" + blueprint.name});
     return row ? row->text(0) : std::string();
   }
 
   task<Result<void>> remember(std::string service, std::string fingerprint) {
     auto put = [service, fingerprint](database::Transaction& tx) {
-      return tx.execute("INSERT OR REPLACE INTO applied (service, fingerprint) VALUES (?1, ?2)", {service, fingerprint});
+      return tx.execute("INSERT OR REPLACE INTO applied (service, fingerprint) VALUES (?1, ?2)",
+                        {service, fingerprint});
     };
     co_await parts_.database->write(put);
     co_return Result<void>{};
@@ -303,7 +322,8 @@ class Applier {
     auto aimed = co_await call("events", "PutTargets", targets);
     if (!aimed) co_return fail(aimed);
     if (get_int(*aimed, "FailedEntryCount") > 0)
-      co_return fail(Fault::invalid, "SLW-113", "the rule " + blueprint.rule_name + " cannot reach the deployer: " + json::serialize(*aimed));
+      co_return fail(Fault::invalid, "SLW-113",
+                     "the rule " + blueprint.rule_name + " cannot reach the deployer: " + json::serialize(*aimed));
     co_return Result<void>{};
   }
 
@@ -315,7 +335,8 @@ class Applier {
 }  // namespace
 
 database::Schema apply_schema() {
-  return {.room = "region", .statements = {"CREATE TABLE applied (service TEXT PRIMARY KEY, fingerprint TEXT NOT NULL)"}};
+  return {.room = "region",
+          .statements = {"CREATE TABLE applied (service TEXT PRIMARY KEY, fingerprint TEXT NOT NULL)"}};
 }
 
 task<Result<void>> apply(ApplyParts parts, config::Config config) {

@@ -6,11 +6,13 @@ namespace slipway::region {
 namespace {
 
 // JSON services call these by other names than query services do
-// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html, .../IAM/latest/APIReference/CommonErrors.html).
+// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html,
+// .../IAM/latest/APIReference/CommonErrors.html).
 Error worded(Error error, bool json) {
   if (!json) return error;
   if (error.code == "SignatureDoesNotMatch") error.code = "InvalidSignatureException";
-  if (error.code == "MissingAuthenticationToken" || error.code == "IncompleteSignature" || error.code == "InvalidClientTokenId") {
+  if (error.code == "MissingAuthenticationToken" || error.code == "IncompleteSignature" ||
+      error.code == "InvalidClientTokenId") {
     error.code = error.code == "InvalidClientTokenId" ? "UnrecognizedClientException" : error.code + "Exception";
   }
   if (error.code == "ExpiredToken") error.code = "ExpiredTokenException";
@@ -20,13 +22,20 @@ Error worded(Error error, bool json) {
 Result<wire::Caller> check(iam::Authority& authority, const signing::Message& message, Instant now) {
   const auto claim = signing::read_claim(message);
   if (!claim) return fail(claim);
-  if (!*claim) return fail(Fault::denied, "MissingAuthenticationToken", "Missing Authentication Token: the request is not signed. Keys for this region: eval \"$(slipway env)\"");
+  if (!*claim)
+    return fail(
+        Fault::denied, "MissingAuthenticationToken",
+        "Missing Authentication Token: the request is not signed. Keys for this region: eval \"$(slipway env)\"");
   const auto identity = authority.find((*claim)->access_key_id);
-  if (!identity) return fail(Fault::denied, "InvalidClientTokenId", "The security token included in the request is invalid.");
-  if (identity->expires && *identity->expires <= now) return fail(Fault::denied, "ExpiredToken", "The security token included in the request is expired");
+  if (!identity)
+    return fail(Fault::denied, "InvalidClientTokenId", "The security token included in the request is invalid.");
+  if (identity->expires && *identity->expires <= now)
+    return fail(Fault::denied, "ExpiredToken", "The security token included in the request is expired");
   if (!equal_in_constant_time(identity->session_token, (*claim)->session_token))
     return fail(Fault::denied, "InvalidClientTokenId", "The security token included in the request is invalid.");
-  const signing::Key key{.access_key_id = (*claim)->access_key_id, .secret_access_key = identity->secret_access_key, .session_token = identity->session_token};
+  const signing::Key key{.access_key_id = (*claim)->access_key_id,
+                         .secret_access_key = identity->secret_access_key,
+                         .session_token = identity->session_token};
   if (auto verified = signing::verify(message, **claim, key, now); !verified) return fail(verified);
   return identity->caller;
 }
@@ -34,12 +43,18 @@ Result<wire::Caller> check(iam::Authority& authority, const signing::Message& me
 }  // namespace
 
 signing::Message message_of(const http::Request& request, std::string_view body) {
-  return {.method = request.method, .raw_path = std::string(request.raw_path()), .raw_query = std::string(request.raw_query()), .headers = request.headers.entries(), .body = body};
+  return {.method = request.method,
+          .raw_path = std::string(request.raw_path()),
+          .raw_query = std::string(request.raw_query()),
+          .headers = request.headers.entries(),
+          .body = body};
 }
 
-Result<wire::Caller> authenticate(iam::Authority& authority, const http::Request& request, std::string_view body, Instant now) {
+Result<wire::Caller> authenticate(iam::Authority& authority, const http::Request& request, std::string_view body,
+                                  Instant now) {
   auto caller = check(authority, message_of(request, body), now);
-  const bool json = request.headers.find("X-Amz-Target") || request.raw_path().starts_with("/20") || request.raw_path().starts_with("/_slipway");
+  const bool json = request.headers.find("X-Amz-Target") || request.raw_path().starts_with("/20") ||
+                    request.raw_path().starts_with("/_slipway");
   if (!caller) return std::unexpected(worded(caller.error(), json));
   return caller;
 }

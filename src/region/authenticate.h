@@ -13,6 +13,7 @@ signing::Message message_of(const http::Request& request, std::string_view body)
 
 // Fault::denied: "MissingAuthenticationToken", "IncompleteSignature", "UnrecognizedClientException" (unknown key),
 // "ExpiredToken", "SignatureDoesNotMatch" (also for a clock that is more than 15 minutes off).
-Result<wire::Caller> authenticate(iam::Authority& authority, const http::Request& request, std::string_view body, Instant now);
+Result<wire::Caller> authenticate(iam::Authority& authority, const http::Request& request, std::string_view body,
+                                  Instant now);
 
 }  // namespace slipway::region

@@ -16,9 +16,12 @@ std::string starting_tag(const config::Service& service) {
   return "latest";
 }
 
-long long whole_seconds(Duration duration) { return std::max<long long>(1, (duration.count() + 999) / 1000); }
+long long whole_seconds(Duration duration) {
+  return std::max<long long>(1, (duration.count() + 999) / 1000);
+}
 
-json::object container_definition(const config::Service& service, const std::string& registry_host, const Place& place) {
+json::object container_definition(const config::Service& service, const std::string& registry_host,
+                                  const Place& place) {
   json::array environment;
   for (const auto& [name, value] : service.environment) environment.push_back({{"name", name}, {"value", value}});
   json::object container = {
@@ -38,7 +41,8 @@ json::object container_definition(const config::Service& service, const std::str
 json::object deployment_configuration(const config::Deploy& deploy) {
   return {{"minimumHealthyPercent", deploy.minimum_healthy_percent},
           {"maximumPercent", deploy.maximum_percent},
-          {"deploymentCircuitBreaker", json::object{{"enable", true}, {"rollback", deploy.rollback == config::Deploy::Rollback::automatic}}}};
+          {"deploymentCircuitBreaker",
+           json::object{{"enable", true}, {"rollback", deploy.rollback == config::Deploy::Rollback::automatic}}}};
 }
 
 json::object target_group(const config::Config& config, const config::Service& service) {
@@ -62,9 +66,15 @@ json::object push_pattern(const config::Service& service) {
   bool any_tag = false;
   for (const config::TagRule& tag : service.tags) {
     switch (tag.kind) {
-      case config::TagRule::Kind::exact: tags.emplace_back(tag.text); break;
-      case config::TagRule::Kind::wildcard: tags.push_back(json::object{{"wildcard", tag.text}}); break;
-      case config::TagRule::Kind::semver: any_tag = true; break;  // Patterns cannot say it; the deployer decides.
+      case config::TagRule::Kind::exact:
+        tags.emplace_back(tag.text);
+        break;
+      case config::TagRule::Kind::wildcard:
+        tags.push_back(json::object{{"wildcard", tag.text}});
+        break;
+      case config::TagRule::Kind::semver:
+        any_tag = true;
+        break;  // Patterns cannot say it; the deployer decides.
     }
   }
   json::object detail = {{"action-type", json::array{"PUSH"}}, {"repository-name", json::array{service.repository}}};
@@ -72,27 +82,29 @@ json::object push_pattern(const config::Service& service) {
   return {{"source", json::array{"aws.ecr"}}, {"detail-type", json::array{"ECR Image Action"}}, {"detail", detail}};
 }
 
-ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service, const std::string& registry_host,
-                                   const Place& place) {
+ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
+                                   const std::string& registry_host, const Place& place) {
   ServiceBlueprint blueprint;
   blueprint.name = service.name;
   blueprint.cluster = service.cluster;
   blueprint.repository = service.repository;
   blueprint.target_group = target_group(config, service);
   if (service.listen != 0) blueprint.listener = {{"Protocol", "HTTP"}, {"Port", service.listen}};
-  blueprint.task_definition = {{"family", service.name},
-                               {"networkMode", "awsvpc"},
-                               {"requiresCompatibilities", json::array{"FARGATE"}},
-                               {"cpu", std::to_string(service.cpu)},
-                               {"memory", std::to_string(service.memory)},
-                               {"containerDefinitions", json::array{container_definition(service, registry_host, place)}}};
+  blueprint.task_definition = {
+      {"family", service.name},
+      {"networkMode", "awsvpc"},
+      {"requiresCompatibilities", json::array{"FARGATE"}},
+      {"cpu", std::to_string(service.cpu)},
+      {"memory", std::to_string(service.memory)},
+      {"containerDefinitions", json::array{container_definition(service, registry_host, place)}}};
   blueprint.service = {{"cluster", service.cluster},
                        {"serviceName", service.name},
                        {"desiredCount", service.count},
                        {"launchType", "FARGATE"},
                        {"healthCheckGracePeriodSeconds", service.health.grace.count() / 1000},
-                       {"networkConfiguration", json::object{{"awsvpcConfiguration", json::object{{"subnets", json::array{"subnet-slipway"}},
-                                                                                                 {"assignPublicIp", "ENABLED"}}}}},
+                       {"networkConfiguration",
+                        json::object{{"awsvpcConfiguration", json::object{{"subnets", json::array{"subnet-slipway"}},
+                                                                          {"assignPublicIp", "ENABLED"}}}}},
                        {"deploymentConfiguration", deployment_configuration(service.deploy)}};
   blueprint.rule_name = fmt::format("slipway-push-{}", service.name).substr(0, 64);
   blueprint.rule = {{"Name", blueprint.rule_name},
@@ -120,13 +132,22 @@ json::object deployer_policy(const config::Config& config, const Place& place) {
     tasks.emplace_back(place.arn("ecs", fmt::format("task/{}/*", service.cluster)));
   }
   const json::array statements = {
-      json::object{{"Sid", "ReadImages"}, {"Effect", "Allow"}, {"Action", json::array{"ecr:DescribeImages"}}, {"Resource", repositories}},
-      json::object{{"Sid", "UpdateServices"}, {"Effect", "Allow"}, {"Action", json::array{"ecs:DescribeServices", "ecs:UpdateService"}}, {"Resource", services}},
-      json::object{{"Sid", "ReadTasks"}, {"Effect", "Allow"}, {"Action", json::array{"ecs:DescribeTasks"}}, {"Resource", tasks}},
-      // These actions know no resource (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html).
+      json::object{{"Sid", "ReadImages"},
+                   {"Effect", "Allow"},
+                   {"Action", json::array{"ecr:DescribeImages"}},
+                   {"Resource", repositories}},
+      json::object{{"Sid", "UpdateServices"},
+                   {"Effect", "Allow"},
+                   {"Action", json::array{"ecs:DescribeServices", "ecs:UpdateService"}},
+                   {"Resource", services}},
+      json::object{
+          {"Sid", "ReadTasks"}, {"Effect", "Allow"}, {"Action", json::array{"ecs:DescribeTasks"}}, {"Resource", tasks}},
+      // These actions know no resource
+      // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html).
       json::object{{"Sid", "TaskDefinitions"},
                    {"Effect", "Allow"},
-                   {"Action", json::array{"ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTasks", "ecs:TagResource"}},
+                   {"Action", json::array{"ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTasks",
+                                          "ecs:TagResource"}},
                    {"Resource", "*"}}};
   return {{"Version", "2012-10-17"}, {"Statement", statements}};
 }

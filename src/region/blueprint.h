@@ -1,4 +1,5 @@
-// Blueprint: what slipway.yaml means as inputs of AWS API calls.  Pure: configuration in, JSON out; apply.cc carries it out.
+// Blueprint: what slipway.yaml means as inputs of AWS API calls.  Pure: configuration in, JSON out; apply.cc carries it
+// out.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,18 +20,19 @@ struct ServiceBlueprint {
   std::string name;
   std::string cluster;
   std::string repository;
-  json::object target_group;     // CreateTargetGroup
-  json::object listener;         // CreateListener, without LoadBalancerArn and target group; empty when it does not listen
+  json::object target_group;  // CreateTargetGroup
+  json::object listener;      // CreateListener, without LoadBalancerArn and target group; empty when it does not listen
   json::object task_definition;  // RegisterTaskDefinition
   json::object service;          // CreateService, without loadBalancers' target group ARN
   std::string rule_name;
-  json::object rule;             // PutRule
-  // Changes exactly when the configuration of the tasks or the service changes; what the deployer changed does not count.
+  json::object rule;  // PutRule
+  // Changes exactly when the configuration of the tasks or the service changes; what the deployer changed does not
+  // count.
   std::string fingerprint;
 };
 
-ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service, const std::string& registry_host,
-                                   const Place& place);
+ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
+                                   const std::string& registry_host, const Place& place);
 
 // The event pattern of a service's rule: pushes of its tags to its repository.
 json::object push_pattern(const config::Service& service);

@@ -48,16 +48,21 @@ Result<void> EventTargets::accepts(const std::string& arn) {
   const bool queue = parsed && parsed->service == "sqs";
   const bool group = parsed && parsed->service == "logs" && parsed->resource.starts_with("log-group:");
   if (function || queue || group) return {};
-  return fail(Fault::invalid, "ValidationException", fmt::format("{} cannot be a target here: Lambda functions, SQS queues and log groups can.", arn));
+  return fail(Fault::invalid, "ValidationException",
+              fmt::format("{} cannot be a target here: Lambda functions, SQS queues and log groups can.", arn));
 }
 
 task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
   const auto parsed = parse_arn(delivery.target_arn);
   if (!parsed) co_return fail(Fault::not_found, "NO_RESOURCE", "not an ARN: " + delivery.target_arn);
-  if (parsed->service == "lambda") co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal), delivery.rule_arn);
+  if (parsed->service == "lambda")
+    co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal),
+                                               delivery.rule_arn);
   if (parsed->service == "sqs") {
     auto sent = co_await queues_.send(delivery.target_arn, delivery.payload, {});
-    if (!sent) co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR", sent.error().message);
+    if (!sent)
+      co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR",
+                     sent.error().message);
     co_return Result<void>{};
   }
   if (parsed->service == "logs") {
@@ -70,16 +75,20 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
   co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
 }
 
-task<Result<void>> QueueLetters::send(std::string queue_arn, std::string body, std::map<std::string, std::pair<std::string, std::string>> attributes) {
+task<Result<void>> QueueLetters::send(std::string queue_arn, std::string body,
+                                      std::map<std::string, std::pair<std::string, std::string>> attributes) {
   auto sent = co_await queues_.send(queue_arn, body, attributes);
   if (!sent) co_return fail(sent);
   co_return Result<void>{};
 }
 
-task<Result<lambda::RoleCredentials>> FunctionRoles::session(std::string role_arn, std::string session_name, Duration lifetime) {
+task<Result<lambda::RoleCredentials>> FunctionRoles::session(std::string role_arn, std::string session_name,
+                                                             Duration lifetime) {
   auto made = co_await authority_.service_session(role_arn, "lambda.amazonaws.com", session_name, lifetime);
   if (!made) co_return fail(made);
-  co_return lambda::RoleCredentials{.access_key_id = made->access_key_id, .secret_access_key = made->secret_access_key, .session_token = made->session_token};
+  co_return lambda::RoleCredentials{.access_key_id = made->access_key_id,
+                                    .secret_access_key = made->secret_access_key,
+                                    .session_token = made->session_token};
 }
 
 task<Result<ecs::ResolvedImage>> TaskImages::resolve(std::string image) {
@@ -92,13 +101,18 @@ task<Result<ecs::ResolvedImage>> TaskImages::resolve(std::string image) {
     co_return ecs::ResolvedImage{.reference = image, .digest = {}, .login = std::nullopt};
   }
   auto& db = registry_.db().read();
-  const std::string digest = wanted.digest.empty() ? ecr::digest_of_tag(db, wanted.repository, wanted.tag).value_or("") : wanted.digest;
+  const std::string digest =
+      wanted.digest.empty() ? ecr::digest_of_tag(db, wanted.repository, wanted.tag).value_or("") : wanted.digest;
   if (digest.empty() || !ecr::get_image(db, wanted.repository, digest)) {
     co_return fail(Fault::not_found, "ImageNotFound",
-                   fmt::format("{} is not in the registry. Push it: docker push {}/{}:{}", image, registry_.host(), wanted.repository, wanted.tag));
+                   fmt::format("{} is not in the registry. Push it: docker push {}/{}:{}", image, registry_.host(),
+                               wanted.repository, wanted.tag));
   }
-  const host::RegistryLogin login{.username = "AWS", .password = registry_.token_for(authority_.administrator(), clock_.now())};
-  co_return ecs::ResolvedImage{.reference = fmt::format("{}/{}@{}", registry_.host(), wanted.repository, digest), .digest = digest, .login = login};
+  const host::RegistryLogin login{.username = "AWS",
+                                  .password = registry_.token_for(authority_.administrator(), clock_.now())};
+  co_return ecs::ResolvedImage{.reference = fmt::format("{}/{}@{}", registry_.host(), wanted.repository, digest),
+                               .digest = digest,
+                               .login = login};
 }
 
 Result<void> TaskTargets::check(const std::string& arn) {
@@ -109,12 +123,22 @@ Result<void> TaskTargets::check(const std::string& arn) {
 std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
   std::vector<ecs::TargetStatus> out;
   for (const elb::TargetView& view : balancer_.targets(arn)) {
-    ecs::TargetStatus status{.id = view.target.id, .in_traffic = view.target.in_traffic && !view.target.draining, .description = view.health.description};
+    ecs::TargetStatus status{.id = view.target.id,
+                             .in_traffic = view.target.in_traffic && !view.target.draining,
+                             .description = view.health.description};
     switch (view.health.state) {
-      case elb::TargetState::initial: status.state = ecs::TargetStatus::State::initial; break;
-      case elb::TargetState::healthy: status.state = ecs::TargetStatus::State::healthy; break;
-      case elb::TargetState::unhealthy: status.state = ecs::TargetStatus::State::unhealthy; break;
-      case elb::TargetState::draining: status.state = ecs::TargetStatus::State::draining; break;
+      case elb::TargetState::initial:
+        status.state = ecs::TargetStatus::State::initial;
+        break;
+      case elb::TargetState::healthy:
+        status.state = ecs::TargetStatus::State::healthy;
+        break;
+      case elb::TargetState::unhealthy:
+        status.state = ecs::TargetStatus::State::unhealthy;
+        break;
+      case elb::TargetState::draining:
+        status.state = ecs::TargetStatus::State::draining;
+        break;
     }
     out.push_back(std::move(status));
   }

@@ -1,5 +1,5 @@
-// The doors between rooms: what each room asks of others (its ports.h), answered by the room that can.  This file shows every
-// coupling of the region.
+// The doors between rooms: what each room asks of others (its ports.h), answered by the room that can.  This file shows
+// every coupling of the region.
 #pragma once
 #include <string>
 
@@ -60,7 +60,8 @@ class EventTargets final : public events::Targets {
 class QueueLetters final : public events::DeadLetters, public lambda::DeadLetters {
  public:
   explicit QueueLetters(sqs::Queues& queues) : queues_(queues) {}
-  task<Result<void>> send(std::string queue_arn, std::string body, std::map<std::string, std::pair<std::string, std::string>> attributes) override;
+  task<Result<void>> send(std::string queue_arn, std::string body,
+                          std::map<std::string, std::pair<std::string, std::string>> attributes) override;
 
  private:
   sqs::Queues& queues_;
@@ -81,8 +82,11 @@ class FunctionLogs final : public lambda::Logs {
 class FunctionRoles final : public lambda::Roles {
  public:
   explicit FunctionRoles(iam::Authority& authority) : authority_(authority) {}
-  Result<void> check(const std::string& role_arn) override { return authority_.check_role(role_arn, "lambda.amazonaws.com"); }
-  task<Result<lambda::RoleCredentials>> session(std::string role_arn, std::string session_name, Duration lifetime) override;
+  Result<void> check(const std::string& role_arn) override {
+    return authority_.check_role(role_arn, "lambda.amazonaws.com");
+  }
+  task<Result<lambda::RoleCredentials>> session(std::string role_arn, std::string session_name,
+                                                Duration lifetime) override;
 
  private:
   iam::Authority& authority_;
@@ -91,7 +95,8 @@ class FunctionRoles final : public lambda::Roles {
 // ecs -> ecr, the engine
 class TaskImages final : public ecs::Images {
  public:
-  TaskImages(ecr::Registry& registry, host::Containers& containers, host::Clock& clock, iam::Authority& authority, Place place)
+  TaskImages(ecr::Registry& registry, host::Containers& containers, host::Clock& clock, iam::Authority& authority,
+             Place place)
       : registry_(registry), containers_(containers), clock_(clock), authority_(authority), place_(std::move(place)) {}
   task<Result<ecs::ResolvedImage>> resolve(std::string image) override;
 
@@ -111,7 +116,9 @@ class TaskTargets final : public ecs::TargetGroups {
   task<Result<void>> register_target(std::string arn, std::string id, std::string address, int port) override {
     return balancer_.register_target(std::move(arn), std::move(id), std::move(address), port);
   }
-  task<Result<void>> deregister_target(std::string arn, std::string id) override { return balancer_.deregister_target(std::move(arn), std::move(id)); }
+  task<Result<void>> deregister_target(std::string arn, std::string id) override {
+    return balancer_.deregister_target(std::move(arn), std::move(id));
+  }
   std::vector<ecs::TargetStatus> targets(const std::string& arn) override;
   void on_change(std::function<void()> news) override { balancer_.on_change(std::move(news)); }
 

@@ -28,7 +28,8 @@ long long number_of(const std::optional<std::string>& text) {
 // The protocol that the caller seems to speak, for errors that come before any service is known.
 wire::Protocol protocol_of(const http::Request& request) {
   if (request.headers.find("X-Amz-Target")) {
-    return request.headers.get("Content-Type").find("1.0") != std::string::npos ? wire::Protocol::json_1_0 : wire::Protocol::json_1_1;
+    return request.headers.get("Content-Type").find("1.0") != std::string::npos ? wire::Protocol::json_1_0
+                                                                                : wire::Protocol::json_1_1;
   }
   if (request.raw_path().starts_with("/20")) return wire::Protocol::rest_json;
   return wire::Protocol::query;
@@ -60,8 +61,10 @@ task<http::Response> FrontDoor::answer_aws(http::Request& request) {
     co_return wire::error_response(protocol, route ? route->service : nullptr, caller.error(), request_id);
   }
   if (!route) {
-    const Error unknown{.fault = Fault::invalid, .code = "UnknownOperationException",
-                        .message = "this region has no API for " + request.method + " " + std::string(request.raw_path()) +
+    const Error unknown{.fault = Fault::invalid,
+                        .code = "UnknownOperationException",
+                        .message = "this region has no API for " + request.method + " " +
+                                   std::string(request.raw_path()) +
                                    (scope.empty() ? "" : " (signed for " + scope + ")")};
     co_return wire::error_response(protocol_of(request), nullptr, unknown, request_id);
   }
@@ -75,11 +78,14 @@ task<http::Response> FrontDoor::answer_aws(http::Request& request) {
 }
 
 task<http::Response> FrontDoor::answer_own(http::Request& request) {
-  if (request.raw_path() == "/_slipway/health") co_return http::json_response(200, json::serialize(parts_.health()) + "\n");
+  if (request.raw_path() == "/_slipway/health")
+    co_return http::json_response(200, json::serialize(parts_.health()) + "\n");
   auto caller = parts_.authenticate(request, {}, parts_.clock->now());
   if (!caller) co_return wire::error_response(wire::Protocol::json_1_1, nullptr, caller.error(), parts_.random->uuid());
   if (!caller->administrator) {
-    const Error denied{.fault = Fault::denied, .code = "AccessDeniedException", .message = "only the region's administrator may read " + request.path()};
+    const Error denied{.fault = Fault::denied,
+                       .code = "AccessDeniedException",
+                       .message = "only the region's administrator may read " + request.path()};
     co_return wire::error_response(wire::Protocol::json_1_1, nullptr, denied, parts_.random->uuid());
   }
   if (request.raw_path() == "/_slipway/journal" && request.method == "GET") co_return co_await answer_journal(request);
@@ -103,7 +109,12 @@ task<http::Response> FrontDoor::answer_journal(http::Request& request) {
   }
   json::array list;
   for (const auto& entry : entries) {
-    list.push_back({{"number", entry.number}, {"at", entry.at.ms()}, {"kind", entry.kind}, {"subject", entry.subject}, {"text", entry.text}, {"detail", entry.detail}});
+    list.push_back({{"number", entry.number},
+                    {"at", entry.at.ms()},
+                    {"kind", entry.kind},
+                    {"subject", entry.subject},
+                    {"text", entry.text},
+                    {"detail", entry.detail}});
   }
   const json::object answer = {{"entries", list}};
   co_return http::json_response(200, json::serialize(answer) + "\n");

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
-
 #include <csignal>
 #include <iostream>
 
@@ -54,7 +53,8 @@ std::string deployer_binary() {
 }
 
 std::vector<database::Schema> schemas() {
-  return {database::journal_schema(), apply_schema(), iam::schema(), logs::schema(), sqs::schema(), ecr::schema(), events::schema(), lambda::schema(), elb::schema(), ecs::schema()};
+  return {database::journal_schema(), apply_schema(),   iam::schema(), logs::schema(), sqs::schema(), ecr::schema(),
+          events::schema(),           lambda::schema(), elb::schema(), ecs::schema()};
 }
 
 // Every room and how they are connected, in the order in which each needs only those above it.
@@ -76,21 +76,27 @@ class Region {
         bus_(executor_, db_, clock_, random_, options.place, late_targets_, letters_),
         outbox_(bus_),
         permissions_(authority_, options.accept_any_credentials),
-        registry_(executor_, db_, pool_, clock_, random_, options.place, options.folder.registry(), fmt::format("localhost:{}", options.port), outbox_, permissions_),
+        registry_(executor_, db_, pool_, clock_, random_, options.place, options.folder.registry(),
+                  fmt::format("localhost:{}", options.port), outbox_, permissions_),
         function_logs_(archive_),
         function_roles_(authority_),
-        functions_(executor_, db_, pool_, clock_, random_, options.place, options.folder.functions(), endpoint(), function_logs_, function_roles_, letters_),
+        functions_(executor_, db_, pool_, clock_, random_, options.place, options.folder.functions(), endpoint(),
+                   function_logs_, function_roles_, letters_),
         event_targets_(functions_, queues_, archive_, clock_),
         balancer_(executor_, db_, clock_, random_, options.place, *proxy_),
         task_images_(registry_, *containers_, clock_, authority_, options.place),
         task_targets_(balancer_),
         task_logs_(archive_),
         task_events_(bus_),
-        scheduler_(executor_, db_, clock_, random_, options.place, *containers_, task_images_, task_targets_, task_logs_, task_events_, {.instance_id = instance_id_}),
-        services_{ecs::service(scheduler_), ecr::service(registry_), events::service(bus_), lambda::service(functions_), elb::service(balancer_), logs::service(archive_),
-                  iam::iam_service(authority_), iam::sts_service(authority_), sqs::service(queues_), sqs::query_service(queues_)},
+        scheduler_(executor_, db_, clock_, random_, options.place, *containers_, task_images_, task_targets_,
+                   task_logs_, task_events_, {.instance_id = instance_id_}),
+        services_{ecs::service(scheduler_),     ecr::service(registry_),      events::service(bus_),
+                  lambda::service(functions_),  elb::service(balancer_),      logs::service(archive_),
+                  iam::iam_service(authority_), iam::sts_service(authority_), sqs::service(queues_),
+                  sqs::query_service(queues_)},
         door_(front_door_parts()),
-        server_(executor_, {.address = "127.0.0.1", .port = options.port}, [this](http::Request& request) { return door_.answer(request); }) {
+        server_(executor_, {.address = "127.0.0.1", .port = options.port},
+                [this](http::Request& request) { return door_.answer(request); }) {
     late_targets_.connect(event_targets_);
   }
 
@@ -101,7 +107,11 @@ class Region {
     archive_.start();
     if (auto started = functions_.start(); !started) co_return started;
     if (auto listening = server_.listen(); !listening) co_return listening;
-    const About about{.pid = ::getpid(), .endpoint = endpoint(), .instance_id = instance_id_, .place = options_.place, .docker = options_.docker};
+    const About about{.pid = ::getpid(),
+                      .endpoint = endpoint(),
+                      .instance_id = instance_id_,
+                      .place = options_.place,
+                      .docker = options_.docker};
     if (auto written = write_about(options_.folder, about); !written) co_return written;
     auto balancing = co_await balancer_.start();
     if (!balancing) co_return balancing;
@@ -136,10 +146,12 @@ class Region {
     auto info = co_await with_deadline(kEngineMax, std::move(asking));
     if (!info || !*info) {
       co_return fail(Fault::unavailable, "SLW-104",
-                     fmt::format("no container engine answers at {} ({}). Install and start one (apt-get install docker.io), or name it: slipway up --docker unix:PATH",
+                     fmt::format("no container engine answers at {} ({}). Install and start one (apt-get install "
+                                 "docker.io), or name it: slipway up --docker unix:PATH",
                                  options_.docker, info ? info->error().message : "no answer in time"));
     }
-    if (host::find_program("haproxy").empty()) co_return fail(Fault::not_found, "SLW-105", "HAProxy is not installed. On Debian: apt-get install haproxy");
+    if (host::find_program("haproxy").empty())
+      co_return fail(Fault::not_found, "SLW-105", "HAProxy is not installed. On Debian: apt-get install haproxy");
     co_return Result<void>{};
   }
 
@@ -161,18 +173,24 @@ class Region {
     for (const auto& service : services_) parts.services.push_back(&service);
     parts.registry = [this](http::Request& request) { return registry_.serve(request); };
     const bool open = options_.accept_any_credentials;
-    parts.authenticate = [this, open](const http::Request& request, std::string_view body, Instant now) -> Result<wire::Caller> {
+    parts.authenticate = [this, open](const http::Request& request, std::string_view body,
+                                      Instant now) -> Result<wire::Caller> {
       if (open) return authority_.administrator();
       return authenticate(authority_, request, body, now);
     };
     parts.scope_service = [](const http::Request& request) { return signing::scope_service(message_of(request, {})); };
-    parts.allow = [this, open](const wire::Service& service, const wire::Operation& operation, const wire::Call& call) -> Result<void> {
+    parts.allow = [this, open](const wire::Service& service, const wire::Operation& operation,
+                               const wire::Call& call) -> Result<void> {
       if (open) return {};
       const std::string action = operation.action.empty() ? service.name + ":" + operation.name : operation.action;
       return authority_.authorize(call.caller, action, operation.resource ? operation.resource(call) : "*");
     };
     parts.health = [this] {
-      return json::object{{"status", "running"}, {"version", SLIPWAY_VERSION}, {"pid", ::getpid()}, {"account", options_.place.account}, {"region", options_.place.region}};
+      return json::object{{"status", "running"},
+                          {"version", SLIPWAY_VERSION},
+                          {"pid", ::getpid()},
+                          {"account", options_.place.account},
+                          {"region", options_.place.region}};
     };
     parts.database = &db_;
     parts.clock = &clock_;
@@ -184,7 +202,8 @@ class Region {
   void say_ready(Instant began) {
     const auto took = (clock_.now() - began).count();
     // One line that tools wait for.
-    std::cout << fmt::format("slipway ready: {} (account {}, region {}, {} ms)\n", endpoint(), options_.place.account, options_.place.region, took);
+    std::cout << fmt::format("slipway ready: {} (account {}, region {}, {} ms)\n", endpoint(), options_.place.account,
+                             options_.place.region, took);
     if (options_.config) {
       for (const auto& [name, service] : options_.config->services) {
         std::cout << fmt::format("  {}: push localhost:{}/{}", name, options_.port, service.repository);
@@ -193,7 +212,10 @@ class Region {
       }
     }
     std::cout << std::flush;
-    if (options_.accept_any_credentials) log_warn("region", "--accept-any-credentials: no signature and no policy is checked; anybody on this machine may do anything");
+    if (options_.accept_any_credentials)
+      log_warn(
+          "region",
+          "--accept-any-credentials: no signature and no policy is checked; anybody on this machine may do anything");
   }
 
   Options options_;

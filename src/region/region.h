@@ -15,14 +15,14 @@ struct Options {
   StateFolder folder;
   std::uint16_t port = 4566;
   std::string docker = "unix:/var/run/docker.sock";
-  bool accept_any_credentials = false;     // No signatures, no policies; says so loudly.
-  std::optional<config::Config> config;    // What to make at the start.
+  bool accept_any_credentials = false;   // No signatures, no policies; says so loudly.
+  std::optional<config::Config> config;  // What to make at the start.
   Place place;
 };
 
-// Runs the region until SIGINT or SIGTERM and prints the ready line on standard output.  Containers and HAProxy outlive it:
-// users' traffic does not depend on the daemon.  Fails when it cannot start: SLW-101 folder in use, SLW-102 port in use,
-// SLW-104 no container engine, SLW-105 no HAProxy.
+// Runs the region until SIGINT or SIGTERM and prints the ready line on standard output.  Containers and HAProxy outlive
+// it: users' traffic does not depend on the daemon.  Fails when it cannot start: SLW-101 folder in use, SLW-102 port in
+// use, SLW-104 no container engine, SLW-105 no HAProxy.
 Result<void> serve(const Options& options);
 
 // Removes what a region that no longer runs left on the machine: its containers and its HAProxy.  Returns how many

@@ -20,7 +20,9 @@ namespace {
 
 constexpr std::size_t kSocketFolderBytesMax = 80;  // Leaves room for a socket's name within sun_path's 107 bytes.
 
-std::filesystem::path lock_file(const StateFolder& folder) { return folder.root / "lock"; }
+std::filesystem::path lock_file(const StateFolder& folder) {
+  return folder.root / "lock";
+}
 
 // The descriptor of a lock attempt, or -1 with errno set.
 int try_lock(const StateFolder& folder) {
@@ -55,22 +57,29 @@ Result<void> lock_state_folder(const StateFolder& folder) {
   std::filesystem::create_directories(folder.root, error);
   if (error) {
     return fail(Fault::unavailable, "SLW-103",
-                fmt::format("cannot make the state folder {}: {}. Choose another with --state DIR.", folder.root.native(), error.message()));
+                fmt::format("cannot make the state folder {}: {}. Choose another with --state DIR.",
+                            folder.root.native(), error.message()));
   }
-  ::chmod(folder.root.c_str(), 0700);  // It holds keys.
+  ::chmod(folder.root.c_str(), 0700);    // It holds keys.
   if (try_lock(folder) >= 0) return {};  // Kept open on purpose: the lock lives as long as the process.
   if (errno == EWOULDBLOCK) {
     return fail(Fault::conflict, "SLW-101",
-                fmt::format("a region already runs on {}. Use it (slipway status), end it (slipway down), or choose another folder with --state DIR.",
+                fmt::format("a region already runs on {}. Use it (slipway status), end it (slipway down), or choose "
+                            "another folder with --state DIR.",
                             folder.root.native()));
   }
   return fail(Fault::unavailable, "SLW-103",
-              fmt::format("cannot write to the state folder {}: {}. Choose another with --state DIR.", folder.root.native(), std::strerror(errno)));
+              fmt::format("cannot write to the state folder {}: {}. Choose another with --state DIR.",
+                          folder.root.native(), std::strerror(errno)));
 }
 
 Result<void> write_about(const StateFolder& folder, const About& about) {
-  const json::object text = {{"pid", about.pid},           {"endpoint", about.endpoint}, {"instanceId", about.instance_id},
-                             {"account", about.place.account}, {"region", about.place.region}, {"docker", about.docker}};
+  const json::object text = {{"pid", about.pid},
+                             {"endpoint", about.endpoint},
+                             {"instanceId", about.instance_id},
+                             {"account", about.place.account},
+                             {"region", about.place.region},
+                             {"docker", about.docker}};
   return host::write_file_durably(folder.about(), json::serialize(text) + "\n", 0600);
 }
 
@@ -79,7 +88,8 @@ Result<About> read_about(const StateFolder& folder) {
   const auto parsed = text ? parse_json(trim(*text)) : fail(text);
   if (!parsed || !parsed->is_object()) {
     return fail(Fault::not_found, "SLW-107",
-                fmt::format("no region in {}. Start one with: slipway up (or name its folder with --state DIR)", folder.root.native()));
+                fmt::format("no region in {}. Start one with: slipway up (or name its folder with --state DIR)",
+                            folder.root.native()));
   }
   const json::object& from = parsed->get_object();
   return About{.pid = static_cast<int>(get_int(from, "pid")),

@@ -18,7 +18,8 @@ struct StateFolder {
   std::filesystem::path administrator_key() const { return root / "administrator.json"; }
   std::filesystem::path daemon_log() const { return root / "daemon.log"; }
   std::filesystem::path about() const { return root / "region.json"; }
-  // HAProxy's files.  A socket's path is limited to 107 bytes, so a long root gets a folder in /tmp named after its hash.
+  // HAProxy's files.  A socket's path is limited to 107 bytes, so a long root gets a folder in /tmp named after its
+  // hash.
   std::filesystem::path proxy() const;
 };
 
@@ -28,7 +29,7 @@ struct About {
   std::string endpoint;     // "http://127.0.0.1:4566"
   std::string instance_id;  // Labels this region's containers; 16 hexadecimal digits, made once a folder.
   Place place;
-  std::string docker;       // "unix:/var/run/docker.sock"
+  std::string docker;  // "unix:/var/run/docker.sock"
 };
 
 // The folder named by --state, else $SLIPWAY_STATE, else .slipway in the current folder.  Absolute.

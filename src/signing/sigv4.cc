@@ -52,7 +52,8 @@ std::string canonical_query(std::string_view raw, std::string_view leave_out) {
     const auto equals = part.find('=');
     const std::string name = percent_encode(percent_decode(part.substr(0, equals)));
     if (name == leave_out) continue;
-    pairs.emplace_back(name, equals == std::string::npos ? "" : percent_encode(percent_decode(part.substr(equals + 1))));
+    pairs.emplace_back(name,
+                       equals == std::string::npos ? "" : percent_encode(percent_decode(part.substr(equals + 1))));
   }
   std::ranges::sort(pairs);
   std::vector<std::string> parts;
@@ -105,7 +106,8 @@ Signature compute(const Canonical& canonical, const std::string& secret, const S
   std::string lines;
   for (const auto& [name, value] : canonical.headers) lines += name + ":" + value + "\n";
   out.signed_headers = header_names(canonical.headers);
-  out.canonical_request = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", canonical.method, canonical.path, canonical.query, lines, out.signed_headers, canonical.body_hash);
+  out.canonical_request = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", canonical.method, canonical.path, canonical.query,
+                                      lines, out.signed_headers, canonical.body_hash);
   out.string_to_sign = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, date, scope.text(), sha256_hex(out.canonical_request));
   out.signature = hex(hmac_sha256(signing_key(secret, scope), out.string_to_sign));
   return out;
@@ -116,11 +118,14 @@ std::string body_hash(const Message& message) {
   return said.empty() ? sha256_hex(message.body) : said;
 }
 
-Error incomplete(std::string message) { return {Fault::denied, "IncompleteSignature", std::move(message)}; }
+Error incomplete(std::string message) {
+  return {Fault::denied, "IncompleteSignature", std::move(message)};
+}
 
 Result<Scope> read_scope(const std::vector<std::string>& parts) {
   if (parts.size() < 5 || parts.back() != "aws4_request")
-    return std::unexpected(incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term"));
+    return std::unexpected(
+        incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term"));
   const std::size_t n = parts.size();
   return Scope{.date = parts[n - 4], .region = parts[n - 3], .service = parts[n - 2]};
 }
@@ -140,15 +145,19 @@ Result<Claim> read_header_claim(const Message& message, std::string_view authori
     if (name == "Signature") claim.signature = value;
   }
   if (credential.empty()) return std::unexpected(incomplete("Authorization header requires 'Credential' parameter."));
-  if (claim.signature.empty()) return std::unexpected(incomplete("Authorization header requires 'Signature' parameter."));
-  if (claim.signed_headers.empty()) return std::unexpected(incomplete("Authorization header requires 'SignedHeaders' parameter."));
+  if (claim.signature.empty())
+    return std::unexpected(incomplete("Authorization header requires 'Signature' parameter."));
+  if (claim.signed_headers.empty())
+    return std::unexpected(incomplete("Authorization header requires 'SignedHeaders' parameter."));
   const auto parts = split(credential, '/');
   auto scope = read_scope(parts);
   if (!scope) return fail(scope);
   claim.scope = std::move(*scope);
   claim.access_key_id = parts[0];
   claim.date = find_header(message.headers, "x-amz-date");
-  if (claim.date.empty()) return std::unexpected(incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."));
+  if (claim.date.empty())
+    return std::unexpected(
+        incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."));
   claim.session_token = find_header(message.headers, "x-amz-security-token");
   return claim;
 }
@@ -172,7 +181,8 @@ Result<Claim> read_query_claim(const std::map<std::string, std::string>& query) 
   claim.expires = 0;
   std::from_chars(expires.data(), expires.data() + expires.size(), claim.expires);
   if (claim.signature.empty() || claim.date.empty() || claim.expires <= 0 || claim.expires > kExpiresMaxSeconds)
-    return std::unexpected(incomplete("the query string needs X-Amz-Signature, X-Amz-Date and X-Amz-Expires between 1 and 604800"));
+    return std::unexpected(
+        incomplete("the query string needs X-Amz-Signature, X-Amz-Date and X-Amz-Expires between 1 and 604800"));
   return claim;
 }
 
@@ -180,49 +190,65 @@ std::map<std::string, std::string> decode_query(std::string_view raw) {
   std::map<std::string, std::string> query;
   for (const std::string& part : split(raw, '&')) {
     const auto equals = part.find('=');
-    if (equals != std::string::npos) query[percent_decode(part.substr(0, equals))] = percent_decode(part.substr(equals + 1));
+    if (equals != std::string::npos)
+      query[percent_decode(part.substr(0, equals))] = percent_decode(part.substr(equals + 1));
   }
   return query;
 }
 
-Error mismatch(std::string message) { return {Fault::denied, "SignatureDoesNotMatch", std::move(message)}; }
+Error mismatch(std::string message) {
+  return {Fault::denied, "SignatureDoesNotMatch", std::move(message)};
+}
 
 Result<void> check_clock(const Claim& claim, Instant now) {
   const auto signed_at = parse_amz_date(claim.date);
-  if (!signed_at) return std::unexpected(incomplete("Date must be in ISO-8601 'basic format'. Got '" + claim.date + "'."));
+  if (!signed_at)
+    return std::unexpected(incomplete("Date must be in ISO-8601 'basic format'. Got '" + claim.date + "'."));
   if (!claim.date.starts_with(claim.scope.date))
-    return std::unexpected(mismatch(fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{}'.",
-                                                claim.scope.date, claim.date.substr(0, 8), claim.date)));
+    return std::unexpected(
+        mismatch(fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
+                             "HTTP: '{}' != '{}', from '{}'.",
+                             claim.scope.date, claim.date.substr(0, 8), claim.date)));
   if (*signed_at - kClockWindow > now)
-    return std::unexpected(mismatch(fmt::format("Signature not yet current: {} is still later than {} ({} + 15 min.)", claim.date, amz_date(now + kClockWindow), amz_date(now))));
+    return std::unexpected(mismatch(fmt::format("Signature not yet current: {} is still later than {} ({} + 15 min.)",
+                                                claim.date, amz_date(now + kClockWindow), amz_date(now))));
   const Duration valid = claim.expires >= 0 ? Duration(std::chrono::seconds(claim.expires)) : kClockWindow;
   if (*signed_at + valid < now)
-    return std::unexpected(mismatch(fmt::format("Signature expired: {} is now earlier than {} ({} - {} min.)", claim.date, amz_date(now - valid), amz_date(now),
+    return std::unexpected(mismatch(fmt::format("Signature expired: {} is now earlier than {} ({} - {} min.)",
+                                                claim.date, amz_date(now - valid), amz_date(now),
                                                 std::chrono::duration_cast<std::chrono::minutes>(valid).count())));
   return {};
 }
 
 }  // namespace
 
-Signature sign(Message message, const Key& key, std::string region, std::string service, Instant now, const Style& style) {
+Signature sign(Message message, const Key& key, std::string region, std::string service, Instant now,
+               const Style& style) {
   const std::string date = amz_date(now);
   const Scope scope{.date = date.substr(0, 8), .region = std::move(region), .service = std::move(service)};
   HeaderList added;
   if (find_header(message.headers, "x-amz-date").empty()) added.emplace_back("X-Amz-Date", date);
   if (style.sign_body_header && find_header(message.headers, "x-amz-content-sha256").empty())
     added.emplace_back("x-amz-content-sha256", sha256_hex(message.body));
-  if (!key.session_token.empty() && !style.omit_session_token) added.emplace_back("X-Amz-Security-Token", key.session_token);
+  if (!key.session_token.empty() && !style.omit_session_token)
+    added.emplace_back("X-Amz-Security-Token", key.session_token);
   message.headers.insert(message.headers.end(), added.begin(), added.end());
-  const Canonical canonical{.method = message.method, .path = canonical_path(message.raw_path, style), .query = canonical_query(message.raw_query, ""),
-                            .headers = gather(message.headers), .body_hash = body_hash(message)};
+  const Canonical canonical{.method = message.method,
+                            .path = canonical_path(message.raw_path, style),
+                            .query = canonical_query(message.raw_query, ""),
+                            .headers = gather(message.headers),
+                            .body_hash = body_hash(message)};
   Signature out = compute(canonical, key.secret_access_key, scope, date);
-  if (!key.session_token.empty() && style.omit_session_token) added.emplace_back("X-Amz-Security-Token", key.session_token);
-  added.emplace_back("Authorization", fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm, key.access_key_id, scope.text(), out.signed_headers, out.signature));
+  if (!key.session_token.empty() && style.omit_session_token)
+    added.emplace_back("X-Amz-Security-Token", key.session_token);
+  added.emplace_back("Authorization", fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm,
+                                                  key.access_key_id, scope.text(), out.signed_headers, out.signature));
   out.added = std::move(added);
   return out;
 }
 
-Signature presign(Message message, const Key& key, std::string region, std::string service, Instant now, long long expires, const Style& style) {
+Signature presign(Message message, const Key& key, std::string region, std::string service, Instant now,
+                  long long expires, const Style& style) {
   const std::string date = amz_date(now);
   const Scope scope{.date = date.substr(0, 8), .region = std::move(region), .service = std::move(service)};
   std::string query = message.raw_query;
@@ -235,8 +261,11 @@ Signature presign(Message message, const Key& key, std::string region, std::stri
   append("X-Amz-SignedHeaders", header_names(gather(message.headers)));
   append("X-Amz-Expires", std::to_string(expires));
   if (!key.session_token.empty() && !style.omit_session_token) append("X-Amz-Security-Token", key.session_token);
-  const Canonical canonical{.method = message.method, .path = canonical_path(message.raw_path, style), .query = canonical_query(query, ""),
-                            .headers = gather(message.headers), .body_hash = body_hash(message)};
+  const Canonical canonical{.method = message.method,
+                            .path = canonical_path(message.raw_path, style),
+                            .query = canonical_query(query, ""),
+                            .headers = gather(message.headers),
+                            .body_hash = body_hash(message)};
   Signature out = compute(canonical, key.secret_access_key, scope, date);
   append("X-Amz-Signature", out.signature);
   if (!key.session_token.empty() && style.omit_session_token) append("X-Amz-Security-Token", key.session_token);
@@ -268,23 +297,30 @@ std::string scope_service(const Message& message) {
 Result<void> verify(const Message& message, const Claim& claim, const Key& key, Instant now, const Style& style) {
   if (auto in_time = check_clock(claim, now); !in_time) return in_time;
   const auto gathered = gather(message.headers);
-  Canonical canonical{.method = message.method, .path = canonical_path(message.raw_path, style),
-                      .query = canonical_query(message.raw_query, claim.expires >= 0 ? "X-Amz-Signature" : ""), .headers = {}, .body_hash = body_hash(message)};
+  Canonical canonical{.method = message.method,
+                      .path = canonical_path(message.raw_path, style),
+                      .query = canonical_query(message.raw_query, claim.expires >= 0 ? "X-Amz-Signature" : ""),
+                      .headers = {},
+                      .body_hash = body_hash(message)};
   for (const std::string& name : claim.signed_headers) {
     const auto found = gathered.find(name);
-    if (found == gathered.end()) return std::unexpected(mismatch(fmt::format("the signed header '{}' is not in the request", name)));
+    if (found == gathered.end())
+      return std::unexpected(mismatch(fmt::format("the signed header '{}' is not in the request", name)));
     canonical.headers.insert(*found);
   }
   if (!canonical.headers.contains("host")) return std::unexpected(incomplete("'host' must be a signed header"));
   // A body whose hash was signed must be that body.
   const std::string said = find_header(message.headers, "x-amz-content-sha256");
-  if (said.starts_with("STREAMING-")) return std::unexpected(mismatch("streaming signatures are not supported; sign the whole body"));
+  if (said.starts_with("STREAMING-"))
+    return std::unexpected(mismatch("streaming signatures are not supported; sign the whole body"));
   if (!said.empty() && said != kUnsigned && !equal_in_constant_time(said, sha256_hex(message.body)))
     return std::unexpected(mismatch("the body does not have the hash in x-amz-content-sha256"));
   const Signature expected = compute(canonical, key.secret_access_key, claim.scope, claim.date);
   if (!equal_in_constant_time(expected.signature, claim.signature))
-    return std::unexpected(mismatch("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "
-                                    "Consult the service documentation for details."));
+    return std::unexpected(
+        mismatch("The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+                 "Access Key and signing method. "
+                 "Consult the service documentation for details."));
   return {};
 }
 

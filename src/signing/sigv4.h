@@ -55,10 +55,11 @@ struct Signature {
 };
 
 // Signs every header of `message` (give it only those that no proxy rewrites).
-Signature sign(Message message, const Key& key, std::string region, std::string service, Instant now, const Style& style = {});
+Signature sign(Message message, const Key& key, std::string region, std::string service, Instant now,
+               const Style& style = {});
 // Signs in the query string; `expires` in seconds.
-Signature presign(Message message, const Key& key, std::string region, std::string service, Instant now, long long expires,
-                  const Style& style = {});
+Signature presign(Message message, const Key& key, std::string region, std::string service, Instant now,
+                  long long expires, const Style& style = {});
 
 // What a request says of its own signature; nullopt when it carries none.
 struct Claim {
@@ -66,9 +67,9 @@ struct Claim {
   Scope scope;
   std::vector<std::string> signed_headers;
   std::string signature;
-  std::string date;            // X-Amz-Date (or Date), as sent.
+  std::string date;  // X-Amz-Date (or Date), as sent.
   std::string session_token;
-  long long expires = -1;      // Seconds; -1: signed by header.
+  long long expires = -1;  // Seconds; -1: signed by header.
 };
 // Fails with Fault::denied, "IncompleteSignature", when there is one and it is not well-formed.
 Result<std::optional<Claim>> read_claim(const Message& message);
@@ -78,8 +79,9 @@ std::string scope_service(const Message& message);
 
 constexpr Duration kClockWindow = std::chrono::minutes(15);
 
-// Checks `claim` of `message` with the secret of its key.  Failures (Fault::denied): "SignatureDoesNotMatch" when it is wrong
-// or the clock of the signer is more than 15 minutes off, "IncompleteSignature" when a header that must be signed is not.
+// Checks `claim` of `message` with the secret of its key.  Failures (Fault::denied): "SignatureDoesNotMatch" when it is
+// wrong or the clock of the signer is more than 15 minutes off, "IncompleteSignature" when a header that must be signed
+// is not.
 Result<void> verify(const Message& message, const Claim& claim, const Key& key, Instant now, const Style& style = {});
 
 }  // namespace slipway::signing

@@ -14,7 +14,8 @@ namespace {
 
 std::filesystem::path testdata() {
   const char* named = std::getenv("SLIPWAY_TESTDATA");
-  return named != nullptr ? std::filesystem::path(named) : std::filesystem::path(SLIPWAY_SOURCE_DIR) / "../shared/testdata";
+  return named != nullptr ? std::filesystem::path(named)
+                          : std::filesystem::path(SLIPWAY_SOURCE_DIR) / "../shared/testdata";
 }
 
 std::string slurp(const std::filesystem::path& path) {
@@ -22,8 +23,8 @@ std::string slurp(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Reads a request as the suite writes it: "POST /path?query HTTP/1.1", headers (a line that begins with a space goes on with
-// the one before), an empty line, the body.
+// Reads a request as the suite writes it: "POST /path?query HTTP/1.1", headers (a line that begins with a space goes on
+// with the one before), an empty line, the body.
 struct Parsed {
   Message message;
   std::string body;
@@ -76,7 +77,8 @@ Case read_case(const std::filesystem::path& folder) {
   Case out;
   out.request = parse(slurp(folder / "request.txt"));
   out.request.message.body = out.request.body;
-  out.key = {get_string(credentials, "access_key_id"), get_string(credentials, "secret_access_key"), get_string(credentials, "token")};
+  out.key = {get_string(credentials, "access_key_id"), get_string(credentials, "secret_access_key"),
+             get_string(credentials, "token")};
   out.region = get_string(context, "region");
   out.service = get_string(context, "service");
   out.now = *parse_iso(get_string(context, "timestamp"));
@@ -95,10 +97,12 @@ TEST(SigV4, SignsAndVerifiesTheWholeSuiteByHeaderAndByQuery) {
     SCOPED_TRACE(entry.path().filename().string());
     const Case c = read_case(entry.path());
     const auto by_header = sign(c.request.message, c.key, c.region, c.service, c.now, c.style);
-    EXPECT_EQ(by_header.canonical_request, without_carriage_returns(slurp(entry.path() / "header-canonical-request.txt")));
+    EXPECT_EQ(by_header.canonical_request,
+              without_carriage_returns(slurp(entry.path() / "header-canonical-request.txt")));
     EXPECT_EQ(by_header.signature, slurp(entry.path() / "header-signature.txt"));
     const auto by_query = presign(c.request.message, c.key, c.region, c.service, c.now, c.expires, c.style);
-    EXPECT_EQ(by_query.canonical_request, without_carriage_returns(slurp(entry.path() / "query-canonical-request.txt")));
+    EXPECT_EQ(by_query.canonical_request,
+              without_carriage_returns(slurp(entry.path() / "query-canonical-request.txt")));
     EXPECT_EQ(by_query.signature, slurp(entry.path() / "query-signature.txt"));
     for (const char* name : {"header-signed-request.txt", "query-signed-request.txt"}) {
       Parsed signed_request = parse(slurp(entry.path() / name));
@@ -123,7 +127,8 @@ TEST(SigV4, SignsAndVerifiesTheWholeSuiteByHeaderAndByQuery) {
 }
 
 TEST(SigV4, EncodesThePathOnceMore) {
-  if (!std::filesystem::exists(testdata() / "sigv4-double-encoding")) GTEST_SKIP() << "no double-encoding cases in " << testdata();
+  if (!std::filesystem::exists(testdata() / "sigv4-double-encoding"))
+    GTEST_SKIP() << "no double-encoding cases in " << testdata();
   int cases = 0;
   for (const auto& entry : std::filesystem::directory_iterator(testdata() / "sigv4-double-encoding")) {
     SCOPED_TRACE(entry.path().filename().string());
@@ -140,7 +145,8 @@ const Key kKey{"AKIDEXAMPLE", "secret", ""};
 const Instant kNow = instant_ms(1'795'454'663'000);
 
 Message signed_message(std::string body_hash = {}) {
-  Message message{.method = "POST", .raw_path = "/", .raw_query = "", .headers = {{"Host", "localhost:4566"}}, .body = "{}"};
+  Message message{
+      .method = "POST", .raw_path = "/", .raw_query = "", .headers = {{"Host", "localhost:4566"}}, .body = "{}"};
   if (!body_hash.empty()) message.headers.emplace_back("x-amz-content-sha256", body_hash);
   const auto signature = sign(message, kKey, "us-east-1", "ecs", kNow);
   message.headers.insert(message.headers.end(), signature.added.begin(), signature.added.end());
@@ -172,14 +178,19 @@ TEST(SigV4, ABodyThatWasChangedIsFound) {
 
 TEST(SigV4, SaysWhatIsMissing) {
   Message message = signed_message();
-  EXPECT_EQ(verdict(Message{.method = "GET", .raw_path = "/", .raw_query = "", .headers = {{"Host", "x"}}, .body = ""}, kNow), "unsigned");
-  message.headers.back().second = "AWS4-HMAC-SHA256 Credential=AKID/20261123/us-east-1/ecs/aws4_request, SignedHeaders=host";
+  EXPECT_EQ(
+      verdict(Message{.method = "GET", .raw_path = "/", .raw_query = "", .headers = {{"Host", "x"}}, .body = ""}, kNow),
+      "unsigned");
+  message.headers.back().second =
+      "AWS4-HMAC-SHA256 Credential=AKID/20261123/us-east-1/ecs/aws4_request, SignedHeaders=host";
   EXPECT_EQ(verdict(message, kNow), "Authorization header requires 'Signature' parameter.");
   message.headers.back().second = "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host, Signature=0";
   EXPECT_TRUE(verdict(message, kNow).starts_with("Credential must have exactly 5"));
 }
 
-TEST(SigV4, NamesTheServiceBeforeItVerifies) { EXPECT_EQ(scope_service(signed_message()), "ecs"); }
+TEST(SigV4, NamesTheServiceBeforeItVerifies) {
+  EXPECT_EQ(scope_service(signed_message()), "ecs");
+}
 
 }  // namespace
 }  // namespace slipway::signing

@@ -36,8 +36,7 @@ Result<MessageAttributes> read_attributes(const json::object& input) {
 
 QueueAttributes read_queue_attributes(const json::object& input) {
   QueueAttributes out;
-  for (const auto& entry : get_object(input, "Attributes"))
-    out[entry.key()] = view(entry.value().as_string());
+  for (const auto& entry : get_object(input, "Attributes")) out[entry.key()] = view(entry.value().as_string());
   return out;
 }
 
@@ -82,10 +81,9 @@ json::object describe(const Message& message, const Call& call) {
   if (shown.empty()) return out;
   json::object attributes;
   for (const auto& [name, attribute] : shown) {
-    attributes[name] =
-        json::object{{"DataType", attribute.type},
-                     {attribute.binary() ? "BinaryValue" : "StringValue",
-                      attribute.binary() ? base64_encode(attribute.value) : attribute.value}};
+    attributes[name] = json::object{{"DataType", attribute.type},
+                                    {attribute.binary() ? "BinaryValue" : "StringValue",
+                                     attribute.binary() ? base64_encode(attribute.value) : attribute.value}};
   }
   out["MD5OfMessageAttributes"] = md5_of_attributes(shown);
   out["MessageAttributes"] = std::move(attributes);
@@ -99,8 +97,8 @@ class Api {
 
   task<Result<Answer>> create_queue(Call call) {
     const auto name = get_string(call.input, "QueueName");
-    const auto created = co_await queues_.create(name, read_queue_attributes(call.input),
-                                                 get_object(call.input, "tags"));
+    const auto created =
+        co_await queues_.create(name, read_queue_attributes(call.input), get_object(call.input, "tags"));
     if (!created) co_return fail(created);
     co_return Answer{.output = {{"QueueUrl", queues_.url(name)}}};
   }
@@ -144,8 +142,7 @@ class Api {
   task<Result<Answer>> set_queue_attributes(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
-    const auto stored =
-        co_await queues_.set_attributes(queue->name, read_queue_attributes(call.input));
+    const auto stored = co_await queues_.set_attributes(queue->name, read_queue_attributes(call.input));
     if (!stored) co_return fail(stored);
     co_return Answer{};
   }
@@ -175,12 +172,11 @@ class Api {
   task<Result<Answer>> receive_message(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
-    const auto wait =
-        seconds_of(call.input, "WaitTimeSeconds")
-            .value_or(std::chrono::seconds(queue->number("ReceiveMessageWaitTimeSeconds")));
+    const auto wait = seconds_of(call.input, "WaitTimeSeconds")
+                          .value_or(std::chrono::seconds(queue->number("ReceiveMessageWaitTimeSeconds")));
     const auto most = static_cast<int>(get_int(call.input, "MaxNumberOfMessages", 1));
-    const auto messages = co_await queues_.receive(
-        queue->name, most, seconds_of(call.input, "VisibilityTimeout"), wait);
+    const auto messages =
+        co_await queues_.receive(queue->name, most, seconds_of(call.input, "VisibilityTimeout"), wait);
     if (!messages) co_return fail(messages);
     json::array list;
     for (const auto& message : *messages) list.push_back(describe(message, call));
@@ -192,8 +188,7 @@ class Api {
   task<Result<Answer>> delete_message(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
-    const auto deleted =
-        co_await queues_.delete_message(queue->name, get_string(call.input, "ReceiptHandle"));
+    const auto deleted = co_await queues_.delete_message(queue->name, get_string(call.input, "ReceiptHandle"));
     if (!deleted) co_return fail(deleted);
     co_return Answer{};
   }
@@ -205,10 +200,8 @@ class Api {
     json::array bad;
     for (const auto& entry : get_array(call.input, "Entries")) {
       const auto id = get_string(entry.as_object(), "Id");
-      const auto deleted = co_await queues_.delete_message(
-          queue->name, get_string(entry.as_object(), "ReceiptHandle"));
-      deleted ? good.push_back(json::object{{"Id", id}})
-              : bad.push_back(failed(id, deleted.error()));
+      const auto deleted = co_await queues_.delete_message(queue->name, get_string(entry.as_object(), "ReceiptHandle"));
+      deleted ? good.push_back(json::object{{"Id", id}}) : bad.push_back(failed(id, deleted.error()));
     }
     co_return Answer{.output = {{"Successful", std::move(good)}, {"Failed", std::move(bad)}}};
   }
@@ -217,8 +210,8 @@ class Api {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
     const auto hidden = std::chrono::seconds(get_int(call.input, "VisibilityTimeout"));
-    const auto changed = co_await queues_.change_visibility(
-        queue->name, get_string(call.input, "ReceiptHandle"), hidden);
+    const auto changed =
+        co_await queues_.change_visibility(queue->name, get_string(call.input, "ReceiptHandle"), hidden);
     if (!changed) co_return fail(changed);
     co_return Answer{};
   }
@@ -250,8 +243,7 @@ class Api {
   task<Result<Answer>> untag_queue(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
-    const auto removed =
-        co_await queues_.remove_tags(queue->name, get_strings(call.input, "TagKeys"));
+    const auto removed = co_await queues_.remove_tags(queue->name, get_strings(call.input, "TagKeys"));
     if (!removed) co_return fail(removed);
     co_return Answer{};
   }
@@ -281,8 +273,7 @@ class Api {
     const auto attributes = read_attributes(input);
     if (!attributes) co_return fail(attributes);
     const auto body = get_string(input, "MessageBody");
-    const auto id =
-        co_await queues_.send_message(queue, body, *attributes, seconds_of(input, "DelaySeconds"));
+    const auto id = co_await queues_.send_message(queue, body, *attributes, seconds_of(input, "DelaySeconds"));
     if (!id) co_return fail(id);
     json::object out{{"MD5OfMessageBody", md5_hex(body)}, {"MessageId", *id}};
     if (!attributes->empty()) out["MD5OfMessageAttributes"] = md5_of_attributes(*attributes);
@@ -306,9 +297,9 @@ wire::Member names(const char* member, const char* wire_name) {
 }
 
 wire::Member message_attributes(const char* wire_name) {
-  auto value = wire::structure({wire::required("DataType", wire::text(1, 256)),
-                                wire::optional("StringValue", wire::text()),
-                                wire::optional("BinaryValue", wire::blob())});
+  auto value =
+      wire::structure({wire::required("DataType", wire::text(1, 256)), wire::optional("StringValue", wire::text()),
+                       wire::optional("BinaryValue", wire::blob())});
   return spelled(wire::optional("MessageAttributes", wire::map(std::move(value))), wire_name);
 }
 
@@ -317,13 +308,12 @@ wire::Member refused_fifo(const char* member) {
 }
 
 std::vector<wire::Member> message_members() {
-  return {
-      wire::required("MessageBody", wire::text()),
-      wire::optional("DelaySeconds", wire::integer(0, kDelaySecondsMax)),
-      message_attributes("MessageAttribute"),
-      spelled(wire::ignored("MessageSystemAttributes", wire::document()), "MessageSystemAttribute"),
-      refused_fifo("MessageDeduplicationId"),
-      refused_fifo("MessageGroupId")};
+  return {wire::required("MessageBody", wire::text()),
+          wire::optional("DelaySeconds", wire::integer(0, kDelaySecondsMax)),
+          message_attributes("MessageAttribute"),
+          spelled(wire::ignored("MessageSystemAttributes", wire::document()), "MessageSystemAttribute"),
+          refused_fifo("MessageDeduplicationId"),
+          refused_fifo("MessageGroupId")};
 }
 
 Shape with_url(std::vector<wire::Member> members) {
@@ -334,9 +324,7 @@ Shape with_url(std::vector<wire::Member> members) {
 wire::Member entries(const char* wire_name, std::vector<wire::Member> members) {
   members.insert(members.begin(), wire::required("Id", wire::text(1, 80)));
   auto element = wire::structure(std::move(members));
-  return spelled(
-      wire::required("Entries", wire::flattened(wire::list(std::move(element), 1, kReceiveMax))),
-      wire_name);
+  return spelled(wire::required("Entries", wire::flattened(wire::list(std::move(element), 1, kReceiveMax))), wire_name);
 }
 
 using Method = task<Result<Answer>> (Api::*)(Call);
@@ -358,22 +346,19 @@ std::vector<Entry> queue_entries() {
                         spelled(wire::optional("tags", wire::map(wire::text())), "Tag")}),
        &Api::create_queue},
       {"GetQueueUrl",
-       wire::structure({wire::required("QueueName", wire::text()),
-                        wire::optional("QueueOwnerAWSAccountId", wire::text())}),
+       wire::structure(
+           {wire::required("QueueName", wire::text()), wire::optional("QueueOwnerAWSAccountId", wire::text())}),
        &Api::get_queue_url},
       {"ListQueues",
-       wire::structure(
-           {wire::optional("QueueNamePrefix", wire::text()),
-            wire::ignored("MaxResults", wire::integer(1, kListMax)),
-            wire::refused("NextToken", wire::text(), "all queues are answered at once")}),
+       wire::structure({wire::optional("QueueNamePrefix", wire::text()),
+                        wire::ignored("MaxResults", wire::integer(1, kListMax)),
+                        wire::refused("NextToken", wire::text(), "all queues are answered at once")}),
        &Api::list_queues},
-      {"GetQueueAttributes", with_url({names("AttributeNames", "AttributeName")}),
-       &Api::get_queue_attributes},
+      {"GetQueueAttributes", with_url({names("AttributeNames", "AttributeName")}), &Api::get_queue_attributes},
       {"SetQueueAttributes", with_url({attributes(true)}), &Api::set_queue_attributes},
       {"PurgeQueue", with_url({}), &Api::purge_queue},
       {"DeleteQueue", with_url({}), &Api::delete_queue},
-      {"TagQueue", with_url({spelled(wire::required("Tags", wire::map(wire::text())), "Tag")}),
-       &Api::tag_queue},
+      {"TagQueue", with_url({spelled(wire::required("Tags", wire::map(wire::text())), "Tag")}), &Api::tag_queue},
       {"UntagQueue", with_url({names("TagKeys", "TagKey")}), &Api::untag_queue},
       {"ListQueueTags", with_url({}), &Api::list_queue_tags},
   };
@@ -393,11 +378,9 @@ std::vector<Entry> message_entries() {
                  wire::optional("WaitTimeSeconds", wire::integer(0, kWaitSecondsMax)),
                  refused_fifo("ReceiveRequestAttemptId")}),
        &Api::receive_message},
-      {"DeleteMessage", with_url({wire::required("ReceiptHandle", wire::text())}),
-       &Api::delete_message},
+      {"DeleteMessage", with_url({wire::required("ReceiptHandle", wire::text())}), &Api::delete_message},
       {"DeleteMessageBatch",
-       with_url({entries("DeleteMessageBatchRequestEntry",
-                         {wire::required("ReceiptHandle", wire::text())})}),
+       with_url({entries("DeleteMessageBatchRequestEntry", {wire::required("ReceiptHandle", wire::text())})}),
        &Api::delete_message_batch},
       {"ChangeMessageVisibility",
        with_url({wire::required("ReceiptHandle", wire::text()),
@@ -421,8 +404,7 @@ task<Result<Answer>> run_query(std::shared_ptr<Api> api, Method method, Call cal
 
 // The queue that a call names, for iam.
 std::string resource_of(const Call& call) {
-  if (has(call.input, "QueueName"))
-    return call.place.arn("sqs", get_string(call.input, "QueueName"));
+  if (has(call.input, "QueueName")) return call.place.arn("sqs", get_string(call.input, "QueueName"));
   const auto url = get_string(call.input, "QueueUrl");
   return url.empty() ? "*" : call.place.arn("sqs", url.substr(url.rfind('/') + 1));
 }
@@ -433,13 +415,10 @@ std::vector<wire::Operation> operations(Queues& queues, bool query) {
   std::ranges::move(message_entries(), std::back_inserter(all));
   std::vector<wire::Operation> out;
   for (auto& entry : all) {
-    wire::Operation operation{.name = entry.name,
-                              .input = std::move(entry.input),
-                              .handler = {},
-                              .resource = resource_of};
+    wire::Operation operation{
+        .name = entry.name, .input = std::move(entry.input), .handler = {}, .resource = resource_of};
     operation.handler = [api, method = entry.method, query](Call call) {
-      return query ? run_query(api, method, std::move(call))
-                   : run_json(api, method, std::move(call));
+      return query ? run_query(api, method, std::move(call)) : run_json(api, method, std::move(call));
     };
     out.push_back(std::move(operation));
   }

@@ -1,11 +1,10 @@
 #include "sqs/message.h"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <charconv>
 #include <stdexcept>
 
+#include "base/digest.h"
 #include "base/text.h"
 
 namespace slipway::sqs {
@@ -37,20 +36,10 @@ void put_with_length(std::string& out, std::string_view text) {
 }
 
 std::unexpected<Error> invalid_value(const std::string& name) {
-  return fail(Fault::invalid, "InvalidAttributeValue",
-              "Invalid value for the parameter " + name + ".");
+  return fail(Fault::invalid, "InvalidAttributeValue", "Invalid value for the parameter " + name + ".");
 }
 
 }  // namespace
-
-std::string md5_hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_md5(), nullptr) != 1) {
-    throw std::runtime_error("OpenSSL has no MD5");
-  }
-  return hex({reinterpret_cast<const char*>(digest.data()), length});
-}
 
 std::string md5_of_attributes(const MessageAttributes& attributes) {
   std::string bytes;
@@ -100,19 +89,16 @@ Result<void> check_queue_name(std::string_view name) {
     return fail(Fault::unsupported, "AWS.SimpleQueueService.UnsupportedOperation",
                 "FIFO queues are not supported yet; use a standard queue.");
   }
-  const bool plain =
-      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
-      std::string_view::npos;
+  const bool plain = name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
+                     std::string_view::npos;
   if (!name.empty() && name.size() <= kQueueNameMax && plain) return {};
-  return fail(
-      Fault::invalid, "InvalidParameterValue",
-      "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length");
+  return fail(Fault::invalid, "InvalidParameterValue",
+              "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length");
 }
 
 Result<void> check_message(std::string_view body, const MessageAttributes& attributes) {
   if (body.empty())
-    return fail(Fault::invalid, "MissingParameter",
-                "The request must contain the parameter MessageBody.");
+    return fail(Fault::invalid, "MissingParameter", "The request must contain the parameter MessageBody.");
   if (attributes.size() > kMessageAttributesMax) {
     return fail(Fault::invalid, "InvalidParameterValue",
                 "Number of message attributes exceeds the allowed maximum [10].");
@@ -129,8 +115,7 @@ Result<void> check_message(std::string_view body, const MessageAttributes& attri
     }
     if (attribute.value.empty()) {
       return fail(Fault::invalid, "InvalidParameterValue",
-                  "The message (user) attribute '" + name +
-                      "' must contain a non-empty message attribute value.");
+                  "The message (user) attribute '" + name + "' must contain a non-empty message attribute value.");
     }
   }
   if (bytes <= kMessageBytesMax) return {};

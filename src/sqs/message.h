@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/digest.h"
 #include "base/result.h"
 
 namespace slipway::sqs {
@@ -18,8 +19,6 @@ struct MessageAttribute {
   bool binary() const { return type.starts_with("Binary"); }
 };
 using MessageAttributes = std::map<std::string, MessageAttribute>;
-
-std::string md5_hex(std::string_view bytes);
 
 // The digest that SDKs compare: name, type and value of each attribute in the order of their names,
 // each with its length as four bytes before it, and a byte that says text (1) or binary (2).

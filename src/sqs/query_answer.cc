@@ -9,8 +9,7 @@ namespace {
 // {"a": "1"} -> [{"Name": "a", "Value": "1"}]
 json::array pairs(const json::object& map, const char* name = "Name") {
   json::array out;
-  for (const auto& entry : map)
-    out.push_back(json::object{{name, entry.key()}, {"Value", entry.value()}});
+  for (const auto& entry : map) out.push_back(json::object{{name, entry.key()}, {"Value", entry.value()}});
   return out;
 }
 

@@ -11,8 +11,7 @@ namespace {
 std::string to_text(const MessageAttributes& attributes) {
   json::object out;
   for (const auto& [name, attribute] : attributes) {
-    out[name] = json::array{attribute.type,
-                            attribute.binary() ? base64_encode(attribute.value) : attribute.value};
+    out[name] = json::array{attribute.type, attribute.binary() ? base64_encode(attribute.value) : attribute.value};
   }
   return json::serialize(out);
 }
@@ -36,16 +35,14 @@ std::string to_text(const QueueAttributes& attributes) {
 }
 
 Queue to_queue(const database::Row& row) {
-  Queue queue{
-      .name = row.text(0), .attributes = {}, .created = row.instant(2), .modified = row.instant(3)};
+  Queue queue{.name = row.text(0), .attributes = {}, .created = row.instant(2), .modified = row.instant(3)};
   for (const auto& entry : json::parse(row.text(1)).as_object())
     queue.attributes[entry.key()] = view(entry.value().as_string());
   return queue;
 }
 
 std::optional<Queue> find_queue(database::Connection& db, const std::string& name) {
-  const auto row = db.query_one(
-      "SELECT name, attributes, created, modified FROM sqs_queues WHERE name = ?1", {name});
+  const auto row = db.query_one("SELECT name, attributes, created, modified FROM sqs_queues WHERE name = ?1", {name});
   if (!row) return std::nullopt;
   return to_queue(*row);
 }
@@ -71,8 +68,7 @@ Result<void> check_attributes(const QueueAttributes& attributes) {
 }
 
 // Gives out what is visible at `now`, each under a receipt of its own.
-std::vector<Message> take_visible(database::Transaction& tx, const Queue& queue, int most,
-                                  Duration hidden, Instant now,
+std::vector<Message> take_visible(database::Transaction& tx, const Queue& queue, int most, Duration hidden, Instant now,
                                   const std::vector<std::string>& receipts) {
   const auto oldest = now - std::chrono::seconds(queue.number("MessageRetentionPeriod"));
   tx.execute("DELETE FROM sqs_messages WHERE queue = ?1 AND sent < ?2", {queue.name, oldest.ms()});
@@ -93,8 +89,8 @@ std::vector<Message> take_visible(database::Transaction& tx, const Queue& queue,
     tx.execute(
         "UPDATE sqs_messages SET visible_at = ?2, first_received = ?3, receives = ?4, receipt = ?5 "
         "WHERE number = ?1",
-        {row.integer(0), (now + hidden).ms(), message.first_received.ms(),
-         static_cast<long long>(message.receives), message.receipt});
+        {row.integer(0), (now + hidden).ms(), message.first_received.ms(), static_cast<long long>(message.receives),
+         message.receipt});
     out.push_back(std::move(message));
   }
   return out;
@@ -111,8 +107,7 @@ bool looks_like_receipt(const std::string& receipt) {
 }  // namespace
 
 std::unexpected<Error> no_queue() {
-  return fail(Fault::not_found, "AWS.SimpleQueueService.NonExistentQueue",
-              "The specified queue does not exist.");
+  return fail(Fault::not_found, "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.");
 }
 
 long long Queue::number(const std::string& attribute) const {
@@ -137,8 +132,8 @@ database::Schema schema() {
           }};
 }
 
-Queues::Queues(asio::any_io_executor executor, database::Database& db, host::Clock& clock,
-               host::Random& random, Place place, std::string base_url)
+Queues::Queues(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
+               Place place, std::string base_url)
     : executor_(std::move(executor)),
       db_(db),
       clock_(clock),
@@ -146,16 +141,14 @@ Queues::Queues(asio::any_io_executor executor, database::Database& db, host::Clo
       place_(std::move(place)),
       base_url_(std::move(base_url)) {}
 
-task<Result<std::string>> Queues::send(
-    std::string queue_arn, std::string body,
-    std::map<std::string, std::pair<std::string, std::string>> attributes) {
+task<Result<std::string>> Queues::send(std::string queue_arn, std::string body,
+                                       std::map<std::string, std::pair<std::string, std::string>> attributes) {
   if (!exists(queue_arn)) co_return no_queue();
   MessageAttributes typed;
   for (const auto& [name, pair] : attributes) {
     if (!pair.second.empty()) typed[name] = {.type = pair.first, .value = pair.second};
   }
-  auto sent = co_await send_message(parse_arn(queue_arn)->resource, std::move(body),
-                                    std::move(typed), std::nullopt);
+  auto sent = co_await send_message(parse_arn(queue_arn)->resource, std::move(body), std::move(typed), std::nullopt);
   co_return sent;
 }
 
@@ -183,8 +176,7 @@ std::optional<Queue> Queues::find(const std::string& name) const {
 
 std::vector<Queue> Queues::list(const std::string& prefix) const {
   std::vector<Queue> out;
-  for (const auto& row : db_.read().query(
-           "SELECT name, attributes, created, modified FROM sqs_queues ORDER BY name")) {
+  for (const auto& row : db_.read().query("SELECT name, attributes, created, modified FROM sqs_queues ORDER BY name")) {
     if (row.text(0).starts_with(prefix)) out.push_back(to_queue(row));
   }
   return out;
@@ -201,8 +193,7 @@ Counts Queues::counts(const std::string& name) const {
 
 json::object Queues::tags(const std::string& name) const {
   json::object out;
-  for (const auto& row :
-       db_.read().query("SELECT key, value FROM sqs_tags WHERE queue = ?1 ORDER BY key", {name}))
+  for (const auto& row : db_.read().query("SELECT key, value FROM sqs_tags WHERE queue = ?1 ORDER BY key", {name}))
     out[row.text(0)] = row.text(1);
   return out;
 }
@@ -211,17 +202,15 @@ task<Result<void>> Queues::create(std::string name, QueueAttributes attributes, 
   auto checked = check_queue_name(name);
   if (checked) checked = check_attributes(attributes);
   if (!checked) co_return checked;
-  auto store = [name, attributes, tags,
-                now = clock_.now()](database::Transaction& tx) -> Result<void> {
+  auto store = [name, attributes, tags, now = clock_.now()](database::Transaction& tx) -> Result<void> {
     if (const auto there = find_queue(tx, name)) {
       const auto same = [&](const auto& entry) {
         const auto found = there->attributes.find(entry.first);
         return found != there->attributes.end() && found->second == entry.second;
       };
       if (std::all_of(attributes.begin(), attributes.end(), same)) return {};
-      return fail(
-          Fault::conflict, "QueueAlreadyExists",
-          "A queue already exists with the same name and a different value for an attribute.");
+      return fail(Fault::conflict, "QueueAlreadyExists",
+                  "A queue already exists with the same name and a different value for an attribute.");
     }
     Queue queue{.name = name, .attributes = default_attributes(), .created = now, .modified = now};
     for (const auto& [key, value] : attributes) queue.attributes[key] = value;
@@ -258,8 +247,7 @@ task<Result<void>> Queues::put_tags(std::string name, json::object tags) {
 task<Result<void>> Queues::remove_tags(std::string name, std::vector<std::string> keys) {
   auto forget = [name, keys](database::Transaction& tx) -> Result<void> {
     if (!find_queue(tx, name)) return no_queue();
-    for (const auto& key : keys)
-      tx.execute("DELETE FROM sqs_tags WHERE queue = ?1 AND key = ?2", {name, key});
+    for (const auto& key : keys) tx.execute("DELETE FROM sqs_tags WHERE queue = ?1 AND key = ?2", {name, key});
     return {};
   };
   co_return co_await db_.write(std::move(forget));
@@ -285,8 +273,7 @@ task<Result<void>> Queues::purge(std::string name) {
   co_return co_await db_.write(std::move(forget));
 }
 
-task<Result<std::string>> Queues::send_message(std::string name, std::string body,
-                                               MessageAttributes attributes,
+task<Result<std::string>> Queues::send_message(std::string name, std::string body, MessageAttributes attributes,
                                                std::optional<Duration> delay) {
   const auto checked = check_message(body, attributes);
   if (!checked) co_return fail(checked);
@@ -312,8 +299,8 @@ task<Result<std::string>> Queues::send_message(std::string name, std::string bod
   co_return id;
 }
 
-task<Result<std::vector<Message>>> Queues::receive(std::string name, int most,
-                                                   std::optional<Duration> hidden, Duration wait) {
+task<Result<std::vector<Message>>> Queues::receive(std::string name, int most, std::optional<Duration> hidden,
+                                                   Duration wait) {
   const auto until = clock_.now() + wait;
   const auto bell = std::make_shared<Bell>(executor_);
   std::erase_if(waiting_, [](const auto& one) { return one.expired(); });
@@ -327,8 +314,7 @@ task<Result<std::vector<Message>>> Queues::receive(std::string name, int most,
   }
 }
 
-task<Result<std::vector<Message>>> Queues::take(std::string name, int most,
-                                                std::optional<Duration> hidden) {
+task<Result<std::vector<Message>>> Queues::take(std::string name, int most, std::optional<Duration> hidden) {
   std::vector<std::string> receipts;
   for (int i = 0; i < most; ++i) receipts.push_back(random_.hex(64));
   auto work = [name, most, hidden, receipts,
@@ -336,12 +322,10 @@ task<Result<std::vector<Message>>> Queues::take(std::string name, int most,
     const auto queue = find_queue(tx, name);
     if (!queue) return no_queue();
     const auto busy = tx.query_one(
-        "SELECT COUNT(*) FROM sqs_messages WHERE queue = ?1 AND visible_at > ?2 AND receives > 0",
-        {name, now.ms()});
+        "SELECT COUNT(*) FROM sqs_messages WHERE queue = ?1 AND visible_at > ?2 AND receives > 0", {name, now.ms()});
     if (busy->integer(0) >= kInFlightMax)
       return fail(Fault::throttled, "OverLimit", "Too many messages of this queue are in flight.");
-    return take_visible(tx, *queue, most,
-                        hidden.value_or(std::chrono::seconds(queue->number("VisibilityTimeout"))),
+    return take_visible(tx, *queue, most, hidden.value_or(std::chrono::seconds(queue->number("VisibilityTimeout"))),
                         now, receipts);
   };
   co_return co_await db_.write(std::move(work));
@@ -357,11 +341,9 @@ task<Result<void>> Queues::delete_message(std::string name, std::string receipt)
   co_return co_await db_.write(std::move(forget));
 }
 
-task<Result<void>> Queues::change_visibility(std::string name, std::string receipt,
-                                             Duration hidden) {
+task<Result<void>> Queues::change_visibility(std::string name, std::string receipt, Duration hidden) {
   if (!looks_like_receipt(receipt)) co_return invalid_receipt();
-  auto change = [name, receipt, hidden,
-                 now = clock_.now()](database::Transaction& tx) -> Result<void> {
+  auto change = [name, receipt, hidden, now = clock_.now()](database::Transaction& tx) -> Result<void> {
     if (!find_queue(tx, name)) return no_queue();
     const auto changed = tx.execute(
         "UPDATE sqs_messages SET visible_at = ?3 WHERE queue = ?1 AND receipt = ?2 AND visible_at "

@@ -17,10 +17,8 @@
 namespace slipway::sqs {
 
 constexpr int kReceiveMax = 10;
-constexpr long long kInFlightMax =
-    120'000;  // Messages of a queue that are given out and not deleted.
-constexpr Duration kWaitLook =
-    std::chrono::seconds(1);  // A long poll looks again at least so often.
+constexpr long long kInFlightMax = 120'000;              // Messages of a queue that are given out and not deleted.
+constexpr Duration kWaitLook = std::chrono::seconds(1);  // A long poll looks again at least so often.
 
 struct Queue {
   std::string name;
@@ -49,20 +47,17 @@ database::Schema schema();
 class Queues {
  public:
   // `base_url`: "http://127.0.0.1:4566"; a queue's URL is <base_url>/<account>/<name>.
-  Queues(asio::any_io_executor executor, database::Database& db, host::Clock& clock,
-         host::Random& random, Place place, std::string base_url);
+  Queues(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
+         std::string base_url);
 
   // For other rooms: type and value of each attribute.  Returns the message id.  Fails with
   // Fault::not_found, "AWS.SimpleQueueService.NonExistentQueue".
-  task<Result<std::string>> send(
-      std::string queue_arn, std::string body,
-      std::map<std::string, std::pair<std::string, std::string>> attributes);
+  task<Result<std::string>> send(std::string queue_arn, std::string body,
+                                 std::map<std::string, std::pair<std::string, std::string>> attributes);
   bool exists(const std::string& queue_arn) const;
   std::string policy(const std::string& queue_arn) const;  // The Policy attribute; empty: none.
 
-  std::string url(const std::string& name) const {
-    return base_url_ + "/" + place_.account + "/" + name;
-  }
+  std::string url(const std::string& name) const { return base_url_ + "/" + place_.account + "/" + name; }
   std::string arn(const std::string& name) const { return place_.arn("sqs", name); }
   // The name in a queue's URL (any host) or nullopt.
   std::optional<std::string> name_of(const std::string& url) const;
@@ -82,20 +77,17 @@ class Queues {
   task<Result<void>> purge(std::string name);
 
   // Checked by check_message().  `delay`: nullopt takes the queue's.  Returns the message id.
-  task<Result<std::string>> send_message(std::string name, std::string body,
-                                         MessageAttributes attributes,
+  task<Result<std::string>> send_message(std::string name, std::string body, MessageAttributes attributes,
                                          std::optional<Duration> delay);
   // At most `most` messages, hidden from others for `hidden` (nullopt: the queue's); waits up to
   // `wait` for the first.
-  task<Result<std::vector<Message>>> receive(std::string name, int most,
-                                             std::optional<Duration> hidden, Duration wait);
+  task<Result<std::vector<Message>>> receive(std::string name, int most, std::optional<Duration> hidden, Duration wait);
   // Deleting what is deleted already succeeds.  Fails with ReceiptHandleIsInvalid.
   task<Result<void>> delete_message(std::string name, std::string receipt);
   task<Result<void>> change_visibility(std::string name, std::string receipt, Duration hidden);
 
  private:
-  task<Result<std::vector<Message>>> take(std::string name, int most,
-                                          std::optional<Duration> hidden);
+  task<Result<std::vector<Message>>> take(std::string name, int most, std::optional<Duration> hidden);
   void ring();
 
   asio::any_io_executor executor_;

@@ -28,15 +28,11 @@ class SqsTest : public testing::Test {
   void SetUp() override { db.migrate(schema()); }
   json::object call(std::string operation, json::object input) {
     const auto api = service(queues);
-    auto answer = run(
-        wire::call(api, std::move(operation), std::move(input), {.place = {}, .now = clock.now()}),
-        io);
+    auto answer = run(wire::call(api, std::move(operation), std::move(input), {.place = {}, .now = clock.now()}), io);
     last_error = answer ? Error{} : answer.error();
     return answer ? answer->output : json::object{};
   }
-  std::string make_queue() {
-    return get_string(call("CreateQueue", {{"QueueName", "dlq"}}), "QueueUrl");
-  }
+  std::string make_queue() { return get_string(call("CreateQueue", {{"QueueName", "dlq"}}), "QueueUrl"); }
 
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
@@ -55,12 +51,10 @@ TEST_F(SqsTest, AMessageIsGivenOutUntilItIsDeleted) {
   ASSERT_EQ(get_array(first, "Messages").size(), 1U);
   EXPECT_FALSE(call("ReceiveMessage", {{"QueueUrl", url}}).contains("Messages"));
   clock.advance(std::chrono::seconds(31));
-  const auto second =
-      call("ReceiveMessage", {{"QueueUrl", url}, {"AttributeNames", json::array{"All"}}});
+  const auto second = call("ReceiveMessage", {{"QueueUrl", url}, {"AttributeNames", json::array{"All"}}});
   const auto message = second.at("Messages").at(0).as_object();
   EXPECT_EQ(message.at("Attributes").at("ApproximateReceiveCount"), "2");
-  call("DeleteMessage",
-       {{"QueueUrl", url}, {"ReceiptHandle", get_string(message, "ReceiptHandle")}});
+  call("DeleteMessage", {{"QueueUrl", url}, {"ReceiptHandle", get_string(message, "ReceiptHandle")}});
   clock.advance(std::chrono::seconds(31));
   EXPECT_FALSE(call("ReceiveMessage", {{"QueueUrl", url}}).contains("Messages"));
 }
@@ -70,10 +64,8 @@ TEST_F(SqsTest, AnotherRoomSendsByArn) {
   const auto arn = queues.arn("dlq");
   EXPECT_TRUE(queues.exists(arn));
   ASSERT_TRUE(run(queues.send(arn, "body", {{"RULE_ARN", {"String", "arn:x"}}}), io));
-  const auto got =
-      call("ReceiveMessage", {{"QueueUrl", url}, {"MessageAttributeNames", json::array{"All"}}});
-  EXPECT_EQ(got.at("Messages").at(0).at("MessageAttributes").at("RULE_ARN").at("StringValue"),
-            "arn:x");
+  const auto got = call("ReceiveMessage", {{"QueueUrl", url}, {"MessageAttributeNames", json::array{"All"}}});
+  EXPECT_EQ(got.at("Messages").at(0).at("MessageAttributes").at("RULE_ARN").at("StringValue"), "arn:x");
   EXPECT_EQ(run(queues.send(queues.arn("none"), "body", {}), io).error().fault, Fault::not_found);
 }
 

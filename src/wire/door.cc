@@ -12,7 +12,9 @@
 namespace slipway::wire {
 namespace {
 
-bool speaks(const Service& service, Protocol protocol) { return std::ranges::find(service.protocols, protocol) != service.protocols.end(); }
+bool speaks(const Service& service, Protocol protocol) {
+  return std::ranges::find(service.protocols, protocol) != service.protocols.end();
+}
 
 const Operation* find_operation(const Service& service, std::string_view name) {
   const auto found = std::ranges::find(service.operations, name, &Operation::name);
@@ -38,7 +40,8 @@ std::optional<std::map<std::string, std::string>> match_path(std::string_view pa
   return labels;
 }
 
-std::optional<Route> route_target(std::span<const Service* const> services, const std::string& target, const http::Request& request) {
+std::optional<Route> route_target(std::span<const Service* const> services, const std::string& target,
+                                  const http::Request& request) {
   const auto dot = target.rfind('.');
   const bool old = request.headers.get("Content-Type").find("json-1.0") != std::string::npos;
   for (const Service* service : services) {
@@ -58,7 +61,8 @@ std::optional<Route> route_path(std::span<const Service* const> services, const 
     for (const Operation& operation : service->operations) {
       if (operation.path.empty() || operation.method != request.method) continue;
       if (auto labels = match_path(operation.path, request.raw_path())) {
-        Route route{.service = service, .operation = &operation, .protocol = Protocol::rest_json, .labels = std::move(*labels)};
+        Route route{
+            .service = service, .operation = &operation, .protocol = Protocol::rest_json, .labels = std::move(*labels)};
         return route;
       }
     }
@@ -75,7 +79,8 @@ Fields all_fields(const http::Request& request, std::string_view body) {
   return fields;
 }
 
-std::optional<Route> route_action(std::span<const Service* const> services, const Fields& fields, std::string_view scope_service) {
+std::optional<Route> route_action(std::span<const Service* const> services, const Fields& fields,
+                                  std::string_view scope_service) {
   std::string action;
   std::string version;
   for (const auto& [name, value] : fields) {
@@ -88,30 +93,42 @@ std::optional<Route> route_action(std::span<const Service* const> services, cons
     if (!speaks(*service, Protocol::query)) continue;
     // A signature names the service; without one the version and the action tell services apart.
     const bool named = service->name == scope_service;
-    const bool fits = scope_service.empty() && service->version == version && find_operation(*service, action) != nullptr;
-    if (named || fits) return Route{.service = service, .operation = find_operation(*service, action), .protocol = Protocol::query, .labels = {}};
+    const bool fits =
+        scope_service.empty() && service->version == version && find_operation(*service, action) != nullptr;
+    if (named || fits)
+      return Route{
+          .service = service, .operation = find_operation(*service, action), .protocol = Protocol::query, .labels = {}};
     if (service->version == version) fallback = service;
   }
   if (fallback == nullptr) return std::nullopt;
-  return Route{.service = fallback, .operation = find_operation(*fallback, action), .protocol = Protocol::query, .labels = {}};
+  return Route{
+      .service = fallback, .operation = find_operation(*fallback, action), .protocol = Protocol::query, .labels = {}};
 }
 
 int json_status(const Error& error) {
   switch (error.fault) {
     case Fault::unavailable:
-    case Fault::timed_out: return 503;
-    case Fault::internal: return 500;
-    default: return 400;
+    case Fault::timed_out:
+      return 503;
+    case Fault::internal:
+      return 500;
+    default:
+      return 400;
   }
 }
 
 int rest_status(const Error& error) {
   switch (error.fault) {
-    case Fault::not_found: return 404;
-    case Fault::conflict: return 409;
-    case Fault::denied: return 403;
-    case Fault::throttled: return 429;
-    default: return json_status(error);
+    case Fault::not_found:
+      return 404;
+    case Fault::conflict:
+      return 409;
+    case Fault::denied:
+      return 403;
+    case Fault::throttled:
+      return 429;
+    default:
+      return json_status(error);
   }
 }
 
@@ -125,8 +142,9 @@ int query_status(const Error& error) {
 http::Response json_error(Protocol protocol, const Error& error, const std::string& request_id) {
   const json::object body = {{"__type", error.code}, {"message", error.message}};
   const bool auth = error.fault == Fault::denied && error.code != "AccessDeniedException";
-  http::Response response = http::text_response(auth ? 403 : json_status(error), json::serialize(body),
-                                                protocol == Protocol::json_1_0 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1");
+  http::Response response =
+      http::text_response(auth ? 403 : json_status(error), json::serialize(body),
+                          protocol == Protocol::json_1_0 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1");
   response.headers.set("x-amzn-RequestId", request_id);
   response.headers.set("x-amzn-ErrorType", error.code);
   return response;
@@ -134,7 +152,8 @@ http::Response json_error(Protocol protocol, const Error& error, const std::stri
 
 http::Response rest_error(const Error& error, const std::string& request_id) {
   const bool ours = rest_status(error) >= 500;
-  const json::object body = {{"Type", ours ? "Service" : "User"}, {"message", error.message}, {"Message", error.message}};
+  const json::object body = {
+      {"Type", ours ? "Service" : "User"}, {"message", error.message}, {"Message", error.message}};
   http::Response response = http::json_response(rest_status(error), json::serialize(body));
   response.headers.set("x-amzn-RequestId", request_id);
   response.headers.set("x-amzn-ErrorType", error.code);
@@ -144,8 +163,10 @@ http::Response rest_error(const Error& error, const std::string& request_id) {
 http::Response query_error(const Service* service, const Error& error, const std::string& request_id) {
   const int status = query_status(error);
   const std::string space = service != nullptr ? fmt::format(" xmlns=\"{}\"", service->xml_namespace) : "";
-  const std::string body = fmt::format("<ErrorResponse{}><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></ErrorResponse>\n",
-                                       space, status >= 500 ? "Receiver" : "Sender", xml_escape(error.code), xml_escape(error.message), request_id);
+  const std::string body = fmt::format(
+      "<ErrorResponse{}><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></"
+      "ErrorResponse>\n",
+      space, status >= 500 ? "Receiver" : "Sender", xml_escape(error.code), xml_escape(error.message), request_id);
   http::Response response = http::text_response(status, body, "text/xml");
   response.headers.set("x-amzn-RequestId", request_id);
   return response;
@@ -172,7 +193,8 @@ Result<json::object> decode_rest(const Route& route, const http::Request& reques
   } else if (!trim(body).empty()) {
     auto parsed = parse_json(body);
     if (!parsed || !parsed->is_object())
-      return fail(Fault::invalid, "SerializationException", parsed ? "the body must be a JSON object" : parsed.error().message);
+      return fail(Fault::invalid, "SerializationException",
+                  parsed ? "the body must be a JSON object" : parsed.error().message);
     input = std::move(parsed->as_object());
   }
   for (const Member& member : members) {
@@ -204,16 +226,20 @@ http::Response encode(const Route& route, Answer answer, const std::string& requ
     response = http::text_response(answer.status, std::move(*answer.payload), "application/json");
   } else if (route.protocol == Protocol::query) {
     const std::string& name = route.operation->name;
-    response = http::text_response(answer.status,
-                                   fmt::format("<{0}Response xmlns=\"{1}\"><{0}Result>{2}</{0}Result><ResponseMetadata><RequestId>{3}</RequestId></ResponseMetadata></{0}Response>\n",
-                                               name, route.service->xml_namespace, encode_xml(answer.output), request_id),
-                                   "text/xml");
+    response =
+        http::text_response(answer.status,
+                            fmt::format("<{0}Response "
+                                        "xmlns=\"{1}\"><{0}Result>{2}</{0}Result><ResponseMetadata><RequestId>{3}</"
+                                        "RequestId></ResponseMetadata></{0}Response>\n",
+                                        name, route.service->xml_namespace, encode_xml(answer.output), request_id),
+                            "text/xml");
   } else if (route.protocol == Protocol::rest_json) {
     const bool empty = answer.status == 204 || answer.status == 202;
     response = http::json_response(answer.status, empty && answer.output.empty() ? "" : json::serialize(answer.output));
   } else {
-    response = http::text_response(answer.status, json::serialize(answer.output),
-                                   route.protocol == Protocol::json_1_0 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1");
+    response = http::text_response(
+        answer.status, json::serialize(answer.output),
+        route.protocol == Protocol::json_1_0 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1");
   }
   for (const auto& [name, value] : answer.headers.entries()) response.headers.set(name, value);
   response.headers.set("x-amzn-RequestId", request_id);
@@ -223,14 +249,18 @@ http::Response encode(const Route& route, Answer answer, const std::string& requ
 
 Error unknown_operation(const Route& route, const http::Request& request) {
   if (route.protocol == Protocol::query) {
-    return {Fault::invalid, "InvalidAction", fmt::format("Could not find operation {} for version {}", request.query_value("Action").value_or("(in the form)"), route.service->version)};
+    return {Fault::invalid, "InvalidAction",
+            fmt::format("Could not find operation {} for version {}",
+                        request.query_value("Action").value_or("(in the form)"), route.service->version)};
   }
-  return {Fault::invalid, route.service->unknown_operation_code,
-          fmt::format("{} is not an operation that this region has", request.headers.get("X-Amz-Target", request.target))};
+  return {
+      Fault::invalid, route.service->unknown_operation_code,
+      fmt::format("{} is not an operation that this region has", request.headers.get("X-Amz-Target", request.target))};
 }
 
 // Checks and runs; the error is the caller's to encode.
-task<Result<Answer>> perform(const Service& service, const Operation& operation, json::object input, Call context, Allow allow) {
+task<Result<Answer>> perform(const Service& service, const Operation& operation, json::object input, Call context,
+                             Allow allow) {
   auto checked = check(operation.input, input, service.validation_code);
   if (!checked) co_return fail(checked);
   context.operation = operation.name;
@@ -246,7 +276,8 @@ task<Result<Answer>> perform(const Service& service, const Operation& operation,
 
 }  // namespace
 
-std::optional<Route> route(std::span<const Service* const> services, const http::Request& request, std::string_view body, std::string_view scope_service) {
+std::optional<Route> route(std::span<const Service* const> services, const http::Request& request,
+                           std::string_view body, std::string_view scope_service) {
   if (const auto target = request.headers.find("X-Amz-Target")) return route_target(services, *target, request);
   if (auto by_path = route_path(services, request)) return by_path;
   auto by_action = route_action(services, all_fields(request, body), scope_service);
@@ -258,7 +289,8 @@ std::optional<Route> route(std::span<const Service* const> services, const http:
   return std::nullopt;
 }
 
-http::Response error_response(Protocol protocol, const Service* service, const Error& error, const std::string& request_id) {
+http::Response error_response(Protocol protocol, const Service* service, const Error& error,
+                              const std::string& request_id) {
   if (protocol == Protocol::query) return query_error(service, error, request_id);
   if (protocol == Protocol::rest_json) return rest_error(error, request_id);
   return json_error(protocol, error, request_id);
@@ -266,18 +298,23 @@ http::Response error_response(Protocol protocol, const Service* service, const E
 
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow) {
   const std::string request_id = context.request_id;
-  if (route.operation == nullptr) co_return error_response(route.protocol, route.service, unknown_operation(route, request), request_id);
+  if (route.operation == nullptr)
+    co_return error_response(route.protocol, route.service, unknown_operation(route, request), request_id);
   auto input = decode_input(route, request, std::move(body));
   if (!input) co_return error_response(route.protocol, route.service, input.error(), request_id);
-  auto answer = co_await perform(*route.service, *route.operation, std::move(*input), std::move(context), std::move(allow));
+  auto answer =
+      co_await perform(*route.service, *route.operation, std::move(*input), std::move(context), std::move(allow));
   if (!answer) co_return error_response(route.protocol, route.service, answer.error(), request_id);
-  for (const std::string& warning : answer->warnings) log_warn(route.service->name, route.operation->name + ": " + warning);
+  for (const std::string& warning : answer->warnings)
+    log_warn(route.service->name, route.operation->name + ": " + warning);
   co_return encode(route, std::move(*answer), request_id);
 }
 
 task<Result<Answer>> call(const Service& service, std::string operation, json::object input, Call context) {
   const Operation* found = find_operation(service, operation);
-  if (found == nullptr) co_return fail(Fault::invalid, service.unknown_operation_code, operation + " is not an operation of " + service.name);
+  if (found == nullptr)
+    co_return fail(Fault::invalid, service.unknown_operation_code,
+                   operation + " is not an operation of " + service.name);
   auto answer = co_await perform(service, *found, std::move(input), std::move(context), {});
   co_return answer;
 }

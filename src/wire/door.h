@@ -23,15 +23,16 @@ struct Route {
 
 // Chooses the service and operation.  `scope_service` is the service of the SigV4 credential scope ("" when unsigned).
 // Nothing of ours fits: nullopt, and the front door answers 404 or 400.
-std::optional<Route> route(std::span<const Service* const> services, const http::Request& request, std::string_view body,
-                           std::string_view scope_service);
+std::optional<Route> route(std::span<const Service* const> services, const http::Request& request,
+                           std::string_view body, std::string_view scope_service);
 
-// Decodes, checks and runs the call, and encodes the answer or the error.  `context` carries caller, place, id and time.
-// `allow` decides whether the caller may (iam); an Error it gives is answered as the protocol answers.
+// Decodes, checks and runs the call, and encodes the answer or the error.  `context` carries caller, place, id and
+// time. `allow` decides whether the caller may (iam); an Error it gives is answered as the protocol answers.
 using Allow = std::function<Result<void>(const Service&, const Operation&, const Call&)>;
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow);
 
 // The protocol's error answer, for failures before a call exists (signature, unknown service).
-http::Response error_response(Protocol protocol, const Service* service, const Error& error, const std::string& request_id);
+http::Response error_response(Protocol protocol, const Service* service, const Error& error,
+                              const std::string& request_id);
 
 }  // namespace slipway::wire

@@ -97,9 +97,12 @@ json::value decode_structure(const Node& node, const Shape& shape) {
 
 json::value decode(const Node& node, const Shape& shape) {
   switch (shape.type) {
-    case Type::structure: return decode_structure(node, shape);
-    case Type::list: return decode_list(node, shape);
-    case Type::map: return decode_map(node, shape);
+    case Type::structure:
+      return decode_structure(node, shape);
+    case Type::list:
+      return decode_list(node, shape);
+    case Type::map:
+      return decode_map(node, shape);
     case Type::integer: {
       const auto number = integer_of(node.value);
       return number ? json::value(*number) : json::value(node.value);
@@ -113,7 +116,8 @@ json::value decode(const Node& node, const Shape& shape) {
       if (equal_ignoring_case(node.value, "true")) return true;
       if (equal_ignoring_case(node.value, "false")) return false;
       return json::value(node.value);
-    default: return json::value(node.value);
+    default:
+      return json::value(node.value);
   }
 }
 
@@ -145,7 +149,8 @@ void encode_value(std::string_view name, const json::value& value, std::string& 
   if (flat) name.remove_prefix(1);
   std::string inner;
   if (value.is_array()) {
-    for (const json::value& element : value.get_array()) encode_value(flat ? name : "member", element, flat ? out : inner);
+    for (const json::value& element : value.get_array())
+      encode_value(flat ? name : "member", element, flat ? out : inner);
     if (!flat) open_close(name, inner, out);
     return;
   }
@@ -165,7 +170,8 @@ Fields parse_form(std::string_view form) {
   for (const std::string& part : split(form, '&')) {
     if (part.empty()) continue;
     const auto equals = part.find('=');
-    fields.emplace_back(percent_decode(part.substr(0, equals), true), equals == std::string::npos ? "" : percent_decode(part.substr(equals + 1), true));
+    fields.emplace_back(percent_decode(part.substr(0, equals), true),
+                        equals == std::string::npos ? "" : percent_decode(part.substr(equals + 1), true));
   }
   return fields;
 }
@@ -188,11 +194,21 @@ std::string xml_escape(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&quot;"; break;
-      case '\r': out += "&#xD;"; break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\r':
+        out += "&#xD;";
+        break;
       default:
         // Control characters have no place in XML 1.0.
         if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') out += c;

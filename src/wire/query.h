@@ -16,9 +16,9 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 // "A=1&B=x+y" -> decoded pairs.
 Fields parse_form(std::string_view form);
 
-// Gathers "Tags.member.1.Key=a" and its like into the JSON that `shape` describes: lists in the order of their numbers, maps
-// from "X.entry.N.key/value" or, flattened, "X.N.Name/Value".  Texts become numbers and booleans where the shape says so;
-// a text that is none stays a text and fails check().  Unknown fields stay as texts under their first name.
+// Gathers "Tags.member.1.Key=a" and its like into the JSON that `shape` describes: lists in the order of their numbers,
+// maps from "X.entry.N.key/value" or, flattened, "X.N.Name/Value".  Texts become numbers and booleans where the shape
+// says so; a text that is none stays a text and fails check().  Unknown fields stay as texts under their first name.
 json::object decode_fields(const Fields& fields, const Shape& shape);
 
 // {"Role": {"Tags": [{"Key": "a"}]}} -> <Role><Tags><member><Key>a</Key></member></Tags></Role>.

@@ -1,4 +1,5 @@
-// Service: one AWS API as the front door sees it: its names on the wire and its operations.  Each room's `api` makes one.
+// Service: one AWS API as the front door sees it: its names on the wire and its operations.  Each room's `api` makes
+// one.
 #pragma once
 #include <functional>
 #include <map>
@@ -17,8 +18,8 @@ namespace slipway::wire {
 // Who asks, as iam found it from the signature.
 struct Caller {
   std::string account;
-  std::string arn;            // "arn:aws:iam::000000000000:user/admin", "arn:aws:sts::…:assumed-role/role/session"
-  std::string user_id;        // "AIDA…", "AROA…:session"
+  std::string arn;      // "arn:aws:iam::000000000000:user/admin", "arn:aws:sts::…:assumed-role/role/session"
+  std::string user_id;  // "AIDA…", "AROA…:session"
   std::string access_key_id;
   bool administrator = false;  // The region's own key, or --accept-any-credentials: everything is allowed.
 };
@@ -28,11 +29,11 @@ struct Call {
   std::string operation;
   json::object input;  // As Checked::input.
   Caller caller;
-  Place place;         // Account and region of the call.
+  Place place;  // Account and region of the call.
   std::string request_id;
   Instant now{};
-  http::Headers headers;             // rest-json operations look here for X-Amz-Invocation-Type and the like.
-  std::vector<std::string> warnings; // A handler may add its own.
+  http::Headers headers;              // rest-json operations look here for X-Amz-Invocation-Type and the like.
+  std::vector<std::string> warnings;  // A handler may add its own.
 };
 
 struct Answer {
@@ -60,17 +61,18 @@ struct Operation {
 enum class Protocol { json_1_0, json_1_1, query, rest_json };
 
 struct Service {
-  std::string name;           // Signing name and IAM prefix: "ecs", "elasticloadbalancing".
+  std::string name;  // Signing name and IAM prefix: "ecs", "elasticloadbalancing".
   std::vector<Protocol> protocols;
   std::string target_prefix;  // "AmazonEC2ContainerServiceV20141113"; empty without JSON.
   std::string xml_namespace;  // "https://iam.amazonaws.com/doc/2010-05-08/"; empty without query.
   std::string version;        // "2010-05-08"
-  std::string validation_code = "ValidationException";  // What a rejected input is called by this service.
+  std::string validation_code = "ValidationException";               // What a rejected input is called by this service.
   std::string unknown_operation_code = "UnknownOperationException";  // "InvalidAction" for query.
   std::vector<Operation> operations;
 };
 
-// Runs one operation of `service` in-process with `input` (checked like any call).  For the region's own use and for tests.
+// Runs one operation of `service` in-process with `input` (checked like any call).  For the region's own use and for
+// tests.
 task<Result<Answer>> call(const Service& service, std::string operation, json::object input, Call context);
 
 }  // namespace slipway::wire

@@ -13,7 +13,8 @@
 namespace slipway::wire {
 namespace {
 
-constexpr std::size_t kPatternTextMax = 8192;  // Longer texts are not given to std::regex, whose recursion they could exhaust.
+constexpr std::size_t kPatternTextMax =
+    8192;  // Longer texts are not given to std::regex, whose recursion they could exhaust.
 
 Shape of(Type type) {
   Shape shape;
@@ -32,7 +33,8 @@ Member member(std::string name, Shape shape) {
 const std::regex& compiled(const std::string& pattern) {
   static thread_local std::map<std::string, std::regex> cache;  // As many as the tables have patterns.
   auto found = cache.find(pattern);
-  if (found == cache.end()) found = cache.emplace(pattern, std::regex(pattern, std::regex::ECMAScript | std::regex::optimize)).first;
+  if (found == cache.end())
+    found = cache.emplace(pattern, std::regex(pattern, std::regex::ECMAScript | std::regex::optimize)).first;
   return found->second;
 }
 
@@ -50,16 +52,26 @@ class Checker {
 
   json::value check(const Shape& shape, const json::value& value, const std::string& path) {
     switch (shape.type) {
-      case Type::text: return check_text(shape, value, path);
-      case Type::integer: return check_integer(shape, value, path);
-      case Type::number: return check_number(value, path);
-      case Type::boolean: return check_boolean(value, path);
-      case Type::timestamp: return check_timestamp(value, path);
-      case Type::blob: return check_blob(shape, value, path);
-      case Type::list: return check_list(shape, value, path);
-      case Type::map: return check_map(shape, value, path);
-      case Type::structure: return check_structure(shape, value, path);
-      case Type::document: return value;
+      case Type::text:
+        return check_text(shape, value, path);
+      case Type::integer:
+        return check_integer(shape, value, path);
+      case Type::number:
+        return check_number(value, path);
+      case Type::boolean:
+        return check_boolean(value, path);
+      case Type::timestamp:
+        return check_timestamp(value, path);
+      case Type::blob:
+        return check_blob(shape, value, path);
+      case Type::list:
+        return check_list(shape, value, path);
+      case Type::map:
+        return check_map(shape, value, path);
+      case Type::structure:
+        return check_structure(shape, value, path);
+      case Type::document:
+        return value;
     }
     return nullptr;
   }
@@ -76,24 +88,29 @@ class Checker {
         continue;
       }
       if (m.support == Support::refused && !is_neutral(m, *found)) {
-        if (!error) error = Error{Fault::unsupported, "UnsupportedParameter", fmt::format("{} is not supported here: {}", m.name, m.note)};
+        if (!error)
+          error = Error{Fault::unsupported, "UnsupportedParameter",
+                        fmt::format("{} is not supported here: {}", m.name, m.note)};
         continue;
       }
       if (m.support == Support::warned && !is_empty(*found)) warnings.push_back(fmt::format("{}: {}", m.name, m.note));
       out[m.name] = check(m.shape, *found, at);
     }
     for (const auto& entry : in) {
-      const auto known = [&](const Member& m) { return m.name == std::string_view(entry.key().data(), entry.key().size()); };
+      const auto known = [&](const Member& m) {
+        return m.name == std::string_view(entry.key().data(), entry.key().size());
+      };
       if (std::ranges::none_of(shape.members, known) && !is_empty(entry.value()))
-        warnings.push_back(fmt::format("{}: this member is not known here and was ignored", std::string_view(entry.key().data(), entry.key().size())));
+        warnings.push_back(fmt::format("{}: this member is not known here and was ignored",
+                                       std::string_view(entry.key().data(), entry.key().size())));
     }
     return out;
   }
 
  private:
   static bool is_empty(const json::value& value) {
-    return value.is_null() || (value.is_array() && value.get_array().empty()) || (value.is_object() && value.get_object().empty()) ||
-           (value.is_string() && value.get_string().empty());
+    return value.is_null() || (value.is_array() && value.get_array().empty()) ||
+           (value.is_object() && value.get_object().empty()) || (value.is_string() && value.get_string().empty());
   }
   // Asks for what we do anyway.
   static bool is_neutral(const Member& m, const json::value& value) {
@@ -102,7 +119,9 @@ class Checker {
     return value.is_string() ? view(value.get_string()) == m.neutral : json::serialize(value) == m.neutral;
   }
   json::value wrong_type(const std::string& path, std::string_view wanted) {
-    if (!error) error = Error{Fault::invalid, "SerializationException", fmt::format("the member '{}' must be {}", path.empty() ? "(the input)" : path, wanted)};
+    if (!error)
+      error = Error{Fault::invalid, "SerializationException",
+                    fmt::format("the member '{}' must be {}", path.empty() ? "(the input)" : path, wanted)};
     return nullptr;
   }
   void violate(std::string_view value, const std::string& path, const std::string& what) {
@@ -114,30 +133,39 @@ class Checker {
     if (!value.is_string()) return wrong_type(path, "a string");
     const std::string_view text = view(value.get_string());
     const auto length = static_cast<long long>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
-    if (length > shape.max) violate(text, path, fmt::format("Member must have length less than or equal to {}", shape.max));
-    if (length < shape.min) violate(text, path, fmt::format("Member must have length greater than or equal to {}", shape.min));
+    if (length > shape.max)
+      violate(text, path, fmt::format("Member must have length less than or equal to {}", shape.max));
+    if (length < shape.min)
+      violate(text, path, fmt::format("Member must have length greater than or equal to {}", shape.min));
     if (!shape.allowed.empty() && std::ranges::find(shape.allowed, text) == shape.allowed.end())
       violate(text, path, fmt::format("Member must satisfy enum value set: [{}]", join(shape.allowed, ", ")));
-    if (!shape.pattern.empty() && (text.size() > kPatternTextMax || !std::regex_match(text.begin(), text.end(), compiled(shape.pattern))))
+    if (!shape.pattern.empty() &&
+        (text.size() > kPatternTextMax || !std::regex_match(text.begin(), text.end(), compiled(shape.pattern))))
       violate(text, path, "Member must satisfy regular expression pattern: " + shape.pattern);
     return value;
   }
 
   json::value check_integer(const Shape& shape, const json::value& value, const std::string& path) {
     if (!value.is_number()) return wrong_type(path, "an integer");
-    if (value.is_double() && std::floor(value.get_double()) != value.get_double()) return wrong_type(path, "an integer");
+    if (value.is_double() && std::floor(value.get_double()) != value.get_double())
+      return wrong_type(path, "an integer");
     const long long number = value.is_double()   ? static_cast<long long>(value.get_double())
                              : value.is_uint64() ? static_cast<long long>(value.get_uint64())
                                                  : value.get_int64();
-    if (number > shape.max) violate(std::to_string(number), path, fmt::format("Member must have value less than or equal to {}", shape.max));
-    if (number < shape.min) violate(std::to_string(number), path, fmt::format("Member must have value greater than or equal to {}", shape.min));
+    if (number > shape.max)
+      violate(std::to_string(number), path, fmt::format("Member must have value less than or equal to {}", shape.max));
+    if (number < shape.min)
+      violate(std::to_string(number), path,
+              fmt::format("Member must have value greater than or equal to {}", shape.min));
     return number;
   }
 
   json::value check_number(const json::value& value, const std::string& path) {
     return value.is_number() ? json::value(value.to_number<double>()) : wrong_type(path, "a number");
   }
-  json::value check_boolean(const json::value& value, const std::string& path) { return value.is_bool() ? value : wrong_type(path, "a boolean"); }
+  json::value check_boolean(const json::value& value, const std::string& path) {
+    return value.is_bool() ? value : wrong_type(path, "a boolean");
+  }
 
   json::value check_timestamp(const json::value& value, const std::string& path) {
     if (value.is_number()) return static_cast<long long>(std::llround(value.to_number<double>() * 1000));
@@ -148,15 +176,19 @@ class Checker {
   json::value check_blob(const Shape& shape, const json::value& value, const std::string& path) {
     const auto bytes = value.is_string() ? base64_decode(view(value.get_string())) : std::nullopt;
     if (!bytes) return wrong_type(path, "base64");
-    if (static_cast<long long>(bytes->size()) > shape.max) violate("…", path, fmt::format("Member must have length less than or equal to {}", shape.max));
+    if (static_cast<long long>(bytes->size()) > shape.max)
+      violate("…", path, fmt::format("Member must have length less than or equal to {}", shape.max));
     return json::value(*bytes);
   }
 
   json::value check_list(const Shape& shape, const json::value& value, const std::string& path) {
     if (!value.is_array()) return wrong_type(path, "a list");
     const auto size = static_cast<long long>(value.get_array().size());
-    if (size > shape.max) violate(json::serialize(value), path, fmt::format("Member must have length less than or equal to {}", shape.max));
-    if (size < shape.min) violate(json::serialize(value), path, fmt::format("Member must have length greater than or equal to {}", shape.min));
+    if (size > shape.max)
+      violate(json::serialize(value), path, fmt::format("Member must have length less than or equal to {}", shape.max));
+    if (size < shape.min)
+      violate(json::serialize(value), path,
+              fmt::format("Member must have length greater than or equal to {}", shape.min));
     json::array out;
     for (const json::value& element : value.get_array())
       out.push_back(check(shape.members.at(0).shape, element, fmt::format("{}.{}.member", path, out.size() + 1)));
@@ -194,9 +226,15 @@ Shape integer(long long min, long long max) {
   shape.max = max;
   return shape;
 }
-Shape number() { return of(Type::number); }
-Shape boolean() { return of(Type::boolean); }
-Shape timestamp() { return of(Type::timestamp); }
+Shape number() {
+  return of(Type::number);
+}
+Shape boolean() {
+  return of(Type::boolean);
+}
+Shape timestamp() {
+  return of(Type::timestamp);
+}
 Shape blob(long long max) {
   Shape shape = of(Type::blob);
   shape.max = max;
@@ -223,14 +261,18 @@ Shape structure(std::vector<Member> members) {
   shape.members = std::move(members);
   return shape;
 }
-Shape document() { return of(Type::document); }
+Shape document() {
+  return of(Type::document);
+}
 
 Member required(std::string name, Shape shape) {
   Member made = member(std::move(name), std::move(shape));
   made.required = true;
   return made;
 }
-Member optional(std::string name, Shape shape) { return member(std::move(name), std::move(shape)); }
+Member optional(std::string name, Shape shape) {
+  return member(std::move(name), std::move(shape));
+}
 Member ignored(std::string name, Shape shape) {
   Member made = member(std::move(name), std::move(shape));
   made.support = Support::ignored;
@@ -275,7 +317,8 @@ Result<Checked> check(const Shape& shape, const json::object& input, std::string
   if (!checker.constraints.empty()) {
     const std::size_t count = checker.constraints.size();
     return fail(Fault::invalid, std::string(code),
-                fmt::format("{} validation error{} detected: {}", count, count == 1 ? "" : "s", join(checker.constraints, "; ")));
+                fmt::format("{} validation error{} detected: {}", count, count == 1 ? "" : "s",
+                            join(checker.constraints, "; ")));
   }
   if (checker.error) {
     // The service's own code for input that it does not take, so that tools know it as final.

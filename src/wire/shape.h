@@ -27,10 +27,11 @@ struct Shape {
   Type type = Type::document;
   long long min = 0;  // Length of a text, value of an integer, number of elements.
   long long max = std::numeric_limits<long long>::max();
-  std::string pattern;                  // ECMAScript, must match the whole text; empty: anything.
-  std::vector<std::string> allowed;     // Values of an enumeration; empty: anything.
-  std::vector<Member> members;          // Of a structure; of a list or map one, its element or value.
-  std::string element_name = "member";  // Query protocol: "Tags.member.1"; "" when the list is flattened ("Attribute.1").
+  std::string pattern;               // ECMAScript, must match the whole text; empty: anything.
+  std::vector<std::string> allowed;  // Values of an enumeration; empty: anything.
+  std::vector<Member> members;       // Of a structure; of a list or map one, its element or value.
+  std::string element_name =
+      "member";  // Query protocol: "Tags.member.1"; "" when the list is flattened ("Attribute.1").
 };
 
 // How we treat a member that the caller sent.
@@ -49,7 +50,7 @@ struct Member {
   Shape shape;
   bool required = false;
   Support support = Support::acted;
-  std::string note;     // Why it is warned about or refused, a sentence for a person.
+  std::string note;  // Why it is warned about or refused, a sentence for a person.
   Where where = Where::body;
   std::string wire_name;  // Name of the path label, query key or header; empty: as `name`.
   std::string neutral;    // For Support::refused: a text value that passes, as it is what we do anyway.
@@ -57,7 +58,8 @@ struct Member {
 
 Shape text(long long min = 0, long long max = std::numeric_limits<long long>::max(), std::string pattern = {});
 Shape one_of(std::vector<std::string> allowed);
-Shape integer(long long min = std::numeric_limits<long long>::min(), long long max = std::numeric_limits<long long>::max());
+Shape integer(long long min = std::numeric_limits<long long>::min(),
+              long long max = std::numeric_limits<long long>::max());
 Shape number();
 Shape boolean();
 Shape timestamp();
@@ -85,15 +87,15 @@ enum class Wording {
 };
 
 struct Checked {
-  json::object input;                 // Members as declared: integers as int64, timestamps as epoch milliseconds (int64),
-                                      // blobs decoded to text.  Unknown members are dropped, with a warning.
+  json::object input;  // Members as declared: integers as int64, timestamps as epoch milliseconds (int64),
+                       // blobs decoded to text.  Unknown members are dropped, with a warning.
   std::vector<std::string> warnings;  // One sentence a member that is not acted on.
 };
 
 // Checks `input` against `shape`.  All faults of constraint are gathered in one message, as AWS does:
-// "2 validation errors detected: Value '' at 'name' failed to satisfy constraint: Member must have length greater than or
-// equal to 1; Value …".  Paths are written as AWS writes them: 'targets.1.member.id'.
-// Fails with Fault::invalid and `code`; a member of the wrong JSON type with "SerializationException".
+// "2 validation errors detected: Value '' at 'name' failed to satisfy constraint: Member must have length greater than
+// or equal to 1; Value …".  Paths are written as AWS writes them: 'targets.1.member.id'. Fails with Fault::invalid and
+// `code`; a member of the wrong JSON type with "SerializationException".
 Result<Checked> check(const Shape& shape, const json::object& input, std::string_view code = "ValidationException");
 
 }  // namespace slipway::wire

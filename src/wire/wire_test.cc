@@ -12,23 +12,30 @@ std::string message_of(const Shape& shape, const char* input) {
   return checked ? json::serialize(checked->input) : checked.error().code + ": " + checked.error().message;
 }
 
-const Shape kRule = structure({required("Name", text(1, 4, "[a-z]+")), optional("State", one_of({"ENABLED", "DISABLED"})),
-                               optional("Targets", list(structure({required("Id", text(1, 64))}), 1, 2)),
-                               refused("RoleArn", text(), "roles of rules are not supported yet"), warned("Tags", list(document()), "not stored"),
-                               refused("Scheme", text(), "only one", "internal"), optional("Count", integer(0, 9))});
+const Shape kRule = structure(
+    {required("Name", text(1, 4, "[a-z]+")), optional("State", one_of({"ENABLED", "DISABLED"})),
+     optional("Targets", list(structure({required("Id", text(1, 64))}), 1, 2)),
+     refused("RoleArn", text(), "roles of rules are not supported yet"), warned("Tags", list(document()), "not stored"),
+     refused("Scheme", text(), "only one", "internal"), optional("Count", integer(0, 9))});
 
 TEST(Shape, SaysWhatAwsSays) {
-  EXPECT_EQ(message_of(kRule, "{}"), "ValidationException: 1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null");
+  EXPECT_EQ(message_of(kRule, "{}"),
+            "ValidationException: 1 validation error detected: Value null at 'name' failed to satisfy constraint: "
+            "Member must not be null");
   EXPECT_EQ(message_of(kRule, R"({"Name":"abcde"})"),
-            "ValidationException: 1 validation error detected: Value 'abcde' at 'name' failed to satisfy constraint: Member must have length less than or equal to 4");
+            "ValidationException: 1 validation error detected: Value 'abcde' at 'name' failed to satisfy constraint: "
+            "Member must have length less than or equal to 4");
   EXPECT_EQ(message_of(kRule, R"({"Name":"a","State":"ON"})"),
-            "ValidationException: 1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED]");
+            "ValidationException: 1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: "
+            "Member must satisfy enum value set: [ENABLED, DISABLED]");
   EXPECT_EQ(message_of(kRule, R"({"Name":"a","Targets":[{"Id":"x"},{"Id":""}]})"),
-            "ValidationException: 1 validation error detected: Value '' at 'targets.2.member.id' failed to satisfy constraint: Member must have length greater than or equal to 1");
+            "ValidationException: 1 validation error detected: Value '' at 'targets.2.member.id' failed to satisfy "
+            "constraint: Member must have length greater than or equal to 1");
 }
 
 TEST(Shape, GathersEveryFault) {
-  EXPECT_TRUE(message_of(kRule, R"({"Name":"A1234","Count":10})").starts_with("ValidationException: 3 validation errors detected: "));
+  EXPECT_TRUE(message_of(kRule, R"({"Name":"A1234","Count":10})")
+                  .starts_with("ValidationException: 3 validation errors detected: "));
 }
 
 TEST(Shape, AWrongTypeIsASerializationFault) {
@@ -37,7 +44,8 @@ TEST(Shape, AWrongTypeIsASerializationFault) {
 }
 
 TEST(Shape, RefusesWhatWeDoNotActOnUnlessItAsksForNothing) {
-  EXPECT_NE(message_of(kRule, R"({"Name":"a","RoleArn":"arn"})").find("RoleArn is not supported here: roles of rules"), std::string::npos);
+  EXPECT_NE(message_of(kRule, R"({"Name":"a","RoleArn":"arn"})").find("RoleArn is not supported here: roles of rules"),
+            std::string::npos);
   EXPECT_EQ(message_of(kRule, R"({"Name":"a","RoleArn":""})"), R"({"Name":"a","RoleArn":""})");
   EXPECT_EQ(message_of(kRule, R"({"Name":"a","Scheme":"internal"})"), R"({"Name":"a","Scheme":"internal"})");
 }
@@ -56,16 +64,24 @@ TEST(Shape, TimesAndBlobsAreDecoded) {
 }
 
 TEST(Query, GathersListsMapsAndStructures) {
-  const Shape shape = structure({optional("Tags", list(structure({optional("Key", text())}))), optional("Attribute", flattened(list(text()))),
-                                 optional("Attributes", map(text())), optional("Limit", integer()), optional("Deep", structure({optional("Code", text())}))});
-  const auto fields = parse_form("Action=X&Tags.member.2.Key=b&Tags.member.1.Key=a+b&Attribute.1=All&Attributes.entry.1.key=k&Attributes.entry.1.value=v&Limit=5&Deep.Code=200");
-  EXPECT_EQ(json::serialize(decode_fields(fields, shape)),
-            R"({"Tags":[{"Key":"a b"},{"Key":"b"}],"Attribute":["All"],"Attributes":{"k":"v"},"Limit":5,"Deep":{"Code":"200"}})");
+  const Shape shape =
+      structure({optional("Tags", list(structure({optional("Key", text())}))),
+                 optional("Attribute", flattened(list(text()))), optional("Attributes", map(text())),
+                 optional("Limit", integer()), optional("Deep", structure({optional("Code", text())}))});
+  const auto fields = parse_form(
+      "Action=X&Tags.member.2.Key=b&Tags.member.1.Key=a+b&Attribute.1=All&Attributes.entry.1.key=k&Attributes.entry.1."
+      "value=v&Limit=5&Deep.Code=200");
+  EXPECT_EQ(
+      json::serialize(decode_fields(fields, shape)),
+      R"({"Tags":[{"Key":"a b"},{"Key":"b"}],"Attribute":["All"],"Attributes":{"k":"v"},"Limit":5,"Deep":{"Code":"200"}})");
 }
 
 TEST(Query, WritesXml) {
-  const json::object out = {{"Role", json::object{{"Name", "a<b"}, {"Tags", json::array{json::object{{"Key", "k"}}}}}}, {"*Message", json::array{json::object{{"Id", 1}}, json::object{{"Id", 2}}}}};
-  EXPECT_EQ(encode_xml(out), "<Role><Name>a&lt;b</Name><Tags><member><Key>k</Key></member></Tags></Role><Message><Id>1</Id></Message><Message><Id>2</Id></Message>");
+  const json::object out = {{"Role", json::object{{"Name", "a<b"}, {"Tags", json::array{json::object{{"Key", "k"}}}}}},
+                            {"*Message", json::array{json::object{{"Id", 1}}, json::object{{"Id", 2}}}}};
+  EXPECT_EQ(encode_xml(out),
+            "<Role><Name>a&lt;b</Name><Tags><member><Key>k</Key></member></Tags></Role><Message><Id>1</Id></"
+            "Message><Message><Id>2</Id></Message>");
 }
 
 // A service with one operation, in every protocol.
@@ -78,7 +94,10 @@ task<Result<Answer>> greet(Call call) {
 }
 
 Service greeter() {
-  Operation operation{.name = "Greet", .input = structure({required("Name", text(1, 10)), in_query(optional("Loud", boolean()), "loud")}), .handler = greet};
+  Operation operation{
+      .name = "Greet",
+      .input = structure({required("Name", text(1, 10)), in_query(optional("Loud", boolean()), "loud")}),
+      .handler = greet};
   operation.input.members[0].where = Where::path;
   operation.method = "POST";
   operation.path = "/2015/people/{Name}/greet";
@@ -142,8 +161,9 @@ TEST(Door, SpeaksQuery) {
   query.request.target = "/";
   query.request.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}};
   query.body = "Action=Greet&Version=2015&Name=Ann";
-  EXPECT_EQ(ask(query).body, "<GreetResponse xmlns=\"http://greeter/\"><GreetResult><Greeting>hello Ann</Greeting></GreetResult>"
-                             "<ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GreetResponse>\n");
+  EXPECT_EQ(ask(query).body,
+            "<GreetResponse xmlns=\"http://greeter/\"><GreetResult><Greeting>hello Ann</Greeting></GreetResult>"
+            "<ResponseMetadata><RequestId>id-1</RequestId></ResponseMetadata></GreetResponse>\n");
   EXPECT_EQ(ask(query, "").status, 200);  // Unsigned: version and action tell.
 }
 
