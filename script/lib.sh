@@ -31,8 +31,13 @@ docker_start() {
   # The socket's path has a short limit (108 bytes), so it does not live in FOLDER.
   docker_run=$(mktemp -d /tmp/slipway-docker.XXXXXX)
   export DOCKER_HOST="unix://$docker_run/docker.sock"
+  # A bridge of its own: two engines on the usual one give the same addresses to different containers.
+  docker_bridge="slw$(( RANDOM % 9000 + 1000 ))"
+  ip link add name "$docker_bridge" type bridge
+  ip addr add "10.$(( RANDOM % 40 + 200 )).$(( RANDOM % 250 )).1/24" dev "$docker_bridge"
+  ip link set "$docker_bridge" up
   dockerd --data-root "$docker_folder/data" --exec-root "$docker_run/exec" --pidfile "$docker_run/docker.pid" \
-    -H "$DOCKER_HOST" --log-level warn > "$docker_folder/dockerd.log" 2>&1 < /dev/null &
+    --bridge "$docker_bridge" -H "$DOCKER_HOST" --log-level warn > "$docker_folder/dockerd.log" 2>&1 < /dev/null &
   docker_pid=$!
   local i
   for i in $(seq 1 150); do
@@ -51,5 +56,6 @@ docker_stop() {
   kill "$docker_pid" 2>/dev/null || true
   wait "$docker_pid" 2>/dev/null || true
   docker_pid=
+  ip link del "$docker_bridge" 2>/dev/null || true
   rm -rf "$docker_run"
 }

@@ -110,6 +110,10 @@ std::optional<std::size_t> BodyDecoder::decode(std::string_view input, std::stri
 }
 
 Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, std::size_t bytes_max) {
+  // No method begins otherwise.  A TLS hello must be answered at once: clients that try HTTPS first wait for that.
+  const bool method = stream.empty() || (stream.front() >= 'A' && stream.front() <= 'Z') || stream.front() == '\r' ||
+                      stream.front() == '\n';
+  if (!method) return fail(Fault::invalid, "BadRequest", "this is not HTTP (TLS is not spoken here)");
   const auto size = head_size(stream);
   if (!size && stream.size() <= bytes_max) return std::nullopt;
   if (!size || *size > bytes_max) return fail(Fault::invalid, "HeadTooLarge", "the request's head is too large");

@@ -130,6 +130,7 @@ TEST_F(HttpTest, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(HttpTest, GarbageIsRefusedAndClosed) {
   EXPECT_TRUE(raw("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(raw(std::string("\x16\x03\x01", 3)).starts_with("HTTP/1.1 400"));  // A TLS hello, at once.
   EXPECT_TRUE(raw("GET / HTTP/1.1\r\nX: " + std::string(70'000, 'y') + "\r\n\r\n").starts_with("HTTP/1.1 431"));
   EXPECT_TRUE(raw("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").find("IncompleteBody") !=
               std::string::npos);
