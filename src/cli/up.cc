@@ -51,9 +51,19 @@ Result<region::Options> region_options(const Common& common, const UpOptions& op
     if (!loaded) return fail(loaded);
     out.config = std::move(*loaded);
   }
+  // Names of resources hold account and region: what the folder was made with stays, unless somebody asks for another.
+  const auto before = region::read_about(out.folder);
+  if (before) out.place = before->place;
   if (!options.account.empty()) out.place.account = options.account;
   if (out.config && !out.config->region.empty()) out.place.region = out.config->region;
   if (!options.region.empty()) out.place.region = options.region;
+  if (before && (before->place.account != out.place.account || before->place.region != out.place.region)) {
+    return fail(Fault::conflict, "SLW-114",
+                fmt::format("the state in {} is of account {} and region {}, not {} and {}. Use those, or another "
+                            "folder with --state DIR.",
+                            out.folder.root.native(), before->place.account, before->place.region, out.place.account,
+                            out.place.region));
+  }
   return out;
 }
 

@@ -159,13 +159,29 @@ class Applier {
             {"DeadLetterConfig", json::object{{"TargetArn", arn("sqs", kDeadLetterQueue)}}}};
   }
 
+  // Changes with the code and the configuration of the function; packing seven megabytes to compare them would take
+  // longer than the rest of the start.
+  std::string function_fingerprint() const {
+    std::error_code error;
+    std::string code = config::routes_json(config_);
+    if (!config_.function) {
+      const auto written = std::filesystem::last_write_time(parts_.deployer_binary, error).time_since_epoch().count();
+      code += fmt::format("{} {}", std::filesystem::file_size(parts_.deployer_binary, error), written);
+    } else if (const auto zip = user_code(*config_.function)) {
+      code += *zip;
+    }
+    return sha256_hex(code + json::serialize(function_configuration()));
+  }
+
   task<Result<void>> make_function() {
-    const auto zip = function_zip();
-    if (!zip) co_return fail(zip);
-    const std::string code_sha256 = base64_encode(sha256(*zip));
     const json::object which = {{"FunctionName", kDeployerFunction}};
     auto there = co_await call("lambda", "GetFunctionConfiguration", which);
     if (!there && there.error().fault != Fault::not_found) co_return fail(there);
+    const std::string fingerprint = function_fingerprint();
+    if (there && applied("function " + std::string(kDeployerFunction)) == fingerprint) co_return Result<void>{};
+    const auto zip = function_zip();
+    if (!zip) co_return fail(zip);
+    const std::string code_sha256 = base64_encode(sha256(*zip));
     if (!there) {
       json::object input = function_configuration();
       input["Code"] = json::object{{"ZipFile", base64_encode(*zip)}};
@@ -191,7 +207,7 @@ class Applier {
                                      {"SourceArn", arn("events", "rule/slipway-push-*")}};
     auto permitted = co_await ensure("lambda", "AddPermission", permission, "ResourceConflictException");
     if (!permitted) co_return fail(permitted);
-    co_return Result<void>{};
+    co_return co_await remember("function " + std::string(kDeployerFunction), fingerprint);
   }
 
   task<Result<void>> make_balancer() {
@@ -281,7 +297,8 @@ class Applier {
       if (get_string(service.as_object(), "status") == "ACTIVE")
         current = get_string(service.as_object(), "taskDefinition");
     }
-    if (!current.empty() && applied(blueprint) == blueprint.fingerprint) co_return Result<void>{};
+    if (!current.empty() && applied(blueprint.cluster + "/" + blueprint.name) == blueprint.fingerprint)
+      co_return Result<void>{};
     auto definition = co_await register_definition(blueprint.task_definition, current);
     if (!definition) co_return fail(definition);
     wanted["taskDefinition"] = *definition;
@@ -297,9 +314,8 @@ class Applier {
     return create;
   }
 
-  std::string applied(const ServiceBlueprint& blueprint) {
-    const auto row = parts_.database->read().query_one("SELECT fingerprint FROM applied WHERE service = ?1",
-                                                       {blueprint.cluster + "/" + blueprint.name});
+  std::string applied(const std::string& what) {
+    const auto row = parts_.database->read().query_one("SELECT fingerprint FROM applied WHERE service = ?1", {what});
     return row ? row->text(0) : std::string();
   }
 

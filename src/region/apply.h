@@ -11,7 +11,7 @@
 
 namespace slipway::region {
 
-// The table of what was applied: a fingerprint for each service.
+// The table of what was applied: a fingerprint for each service and for the function.
 database::Schema apply_schema();
 
 struct ApplyParts {
