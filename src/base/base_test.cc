@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <stdexcept>
 
 #include "base/arn.h"
@@ -60,6 +61,24 @@ task<int> ring_before_waiting() {
   bell.ring();
   co_await bell.wait(1h);
   co_return 1;
+}
+
+task<void> spawn_another(TaskGroup& group, bool& done) {
+  // Not cancellable while it waits on the pool, as a write to the database is.
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+  group.spawn("late", sleep_and_mark(1h, done));
+}
+
+task<std::size_t> stop_a_group_that_grows(bool& done) {
+  TaskGroup group(co_await asio::this_coro::executor);
+  group.spawn("grower", spawn_another(group, done));
+  co_await group.stop();
+  co_return group.running();
+}
+
+TEST(TaskGroup, WhatIsSpawnedDuringStopDoesNotKeepItFromEnding) {
+  bool done = false;
+  EXPECT_EQ(run(stop_a_group_that_grows(done)), 0U);
 }
 
 TEST(Bell, RemembersARingUntilSomebodyWaits) {

@@ -25,6 +25,7 @@ struct TaskGroup::State {
   asio::steady_timer empty;  // Cancelled when the last coroutine ends.
   std::map<unsigned long, Running> running;
   unsigned long next_id = 1;
+  bool stopping = false;
 };
 
 namespace {
@@ -49,6 +50,7 @@ TaskGroup::~TaskGroup() {
 }
 
 void TaskGroup::spawn(std::string name, task<void> work) {
+  if (state_->stopping) return;
   const auto id = state_->next_id++;
   auto& running = state_->running[id];
   running.name = std::move(name);
@@ -64,6 +66,7 @@ void TaskGroup::spawn(std::string name, task<void> work) {
 
 task<void> TaskGroup::stop() {
   const auto state = state_;
+  state->stopping = true;
   std::vector<unsigned long> ids;
   for (const auto& [id, running] : state->running) ids.push_back(id);
   for (const auto id : ids) {

@@ -54,7 +54,8 @@ class TaskGroup {
 
   // Starts `work`.  Everything it refers to must outlive the group, or be passed by value.
   void spawn(std::string name, task<void> work);
-  // Cancels every coroutine and returns when all have ended.
+  // Cancels every coroutine and returns when all have ended.  What is spawned from then on is dropped unstarted: a
+  // coroutine that is on its way out may still start others.
   task<void> stop();
   std::size_t running() const;
   asio::any_io_executor executor() const;
