@@ -27,9 +27,12 @@ int complain(const Error& error) {
   return kError;
 }
 
-Result<RegionKey> read_key(const region::StateFolder& folder) {
+Result<RegionKey> read_key(const region::StateFolder& folder, bool may_rest) {
   auto about = region::read_about(folder);
   if (!about) return fail(about);
+  if (!may_rest && !region::daemon_runs(folder))
+    return fail(Fault::not_found, "SLW-107",
+                fmt::format("the region in {} does not run. Start it with: slipway up", folder.root.native()));
   const auto text = host::read_file(folder.administrator_key());
   const auto parsed = text ? parse_json(trim(*text)) : fail(text);
   if (!parsed || !parsed->is_object())

@@ -41,8 +41,9 @@ struct RegionKey {
   std::string access_key_id;
   std::string secret_access_key;
 };
-// What `slipway env` prints and every command signs with.  Fails with SLW-107 when there is no region in the folder.
-Result<RegionKey> read_key(const region::StateFolder& folder);
+// What `slipway env` prints and every command signs with.  Fails with SLW-107 when there is no region in the folder or,
+// unless `may_rest`, when it does not run.
+Result<RegionKey> read_key(const region::StateFolder& folder, bool may_rest = false);
 
 // The region's APIs, asked as its administrator.
 class RegionApi {

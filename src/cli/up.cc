@@ -164,7 +164,7 @@ int down(const Common& common) {
 }
 
 int env(const Common& common) {
-  const auto key = read_key(common.folder());
+  const auto key = read_key(common.folder(), true);
   if (!key) return complain(key.error());
   const std::string host = key->about.endpoint;
   for (const auto& [name, value] :

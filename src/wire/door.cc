@@ -247,11 +247,14 @@ http::Response encode(const Route& route, Answer answer, const std::string& requ
   return response;
 }
 
-Error unknown_operation(const Route& route, const http::Request& request) {
+Error unknown_operation(const Route& route, const http::Request& request, std::string_view body) {
   if (route.protocol == Protocol::query) {
+    std::string action;
+    for (const auto& [name, value] : all_fields(request, body)) {
+      if (name == "Action") action = value;
+    }
     return {Fault::invalid, "InvalidAction",
-            fmt::format("Could not find operation {} for version {}",
-                        request.query_value("Action").value_or("(in the form)"), route.service->version)};
+            fmt::format("Could not find operation {} for version {}", action, route.service->version)};
   }
   return {
       Fault::invalid, route.service->unknown_operation_code,
@@ -299,7 +302,7 @@ http::Response error_response(Protocol protocol, const Service* service, const E
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow) {
   const std::string request_id = context.request_id;
   if (route.operation == nullptr)
-    co_return error_response(route.protocol, route.service, unknown_operation(route, request), request_id);
+    co_return error_response(route.protocol, route.service, unknown_operation(route, request, body), request_id);
   auto input = decode_input(route, request, std::move(body));
   if (!input) co_return error_response(route.protocol, route.service, input.error(), request_id);
   auto answer =
