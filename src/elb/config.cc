@@ -9,11 +9,13 @@ namespace {
 
 constexpr int kSlotsMin = 16;
 
+// noreuseport: a port that somebody else listens on is an error, not shared with them.
 // Time-outs as an Application Load Balancer has them, where it has them: 60 s idle.  A target that refuses the
 // connection is tried again elsewhere; one that took the request is not, as nobody knows what it did with it.
 constexpr const char* kHead = R"(# Written by Slipway; changes are lost.
 global
   master-worker no-exit-on-failure
+  noreuseport
   nbthread 2
   maxconn 8000
   hard-stop-after 310s
@@ -35,6 +37,20 @@ defaults
 )";
 
 }  // namespace
+
+std::string structure_of(const std::string& text) {
+  std::string out;
+  std::size_t from = 0;
+  while (from < text.size()) {
+    const auto end = std::min(text.find('\n', from), text.size());
+    std::string line = text.substr(from, end - from);
+    // "  server s3 10.0.0.7:80" -> "  server s3"
+    if (line.starts_with("  server ")) line.resize(std::min(line.find(' ', 9), line.size()));
+    out += line + "\n";
+    from = end + 1;
+  }
+  return out;
+}
 
 int slot_count(int highest) {
   int count = kSlotsMin;
@@ -64,8 +80,6 @@ std::string render(const std::vector<Frontend>& frontends, const std::vector<Bac
                     : fmt::format("  server s{} 127.0.0.1:1 disabled\n", number);
     }
   }
-  // HAProxy does not start without a listener: this one takes nothing.
-  if (frontends.empty()) out += "\nfrontend none\n  bind abns@slipway-none-%UNIQUE%\n";
   return out;
 }
 

@@ -28,6 +28,9 @@ struct Frontend {
 
 std::string render(const std::vector<Frontend>& frontends, const std::vector<Backend>& backends);
 
+// The text without what changes at run time: two texts of the same structure differ in their servers' states only.
+std::string structure_of(const std::string& text);
+
 // How many slots a backend gets for the highest slot in use: 16, 32, 64, …
 int slot_count(int highest);
 // The lowest number that is not taken.

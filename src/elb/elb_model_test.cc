@@ -64,6 +64,14 @@ TEST(Config, TargetsInTrafficStandInTheText) {
   EXPECT_EQ(text.find("server s17 "), std::string::npos);
 }
 
+TEST(Config, TargetsDoNotChangeTheStructureAndListenersDo) {
+  const Backend empty{.name = "tg"};
+  const Backend taken{.name = "tg", .taken = {{.number = 2, .address = "10.0.0.7", .port = 80, .in_traffic = true}}};
+  const Frontend frontend{.name = "l80", .port = 80, .backend = "tg"};
+  EXPECT_EQ(structure_of(render({frontend}, {empty})), structure_of(render({frontend}, {taken})));
+  EXPECT_NE(structure_of(render({}, {empty})), structure_of(render({frontend}, {empty})));
+}
+
 TEST(Config, SlotsGrowByDoubling) {
   EXPECT_EQ(slot_count(0), 16);
   EXPECT_EQ(slot_count(17), 32);

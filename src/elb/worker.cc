@@ -18,6 +18,7 @@ constexpr Duration kProxyWatch = 1s;  // A dead HAProxy is noticed within this.
 constexpr Duration kDrainPoll = 5ms;
 constexpr int kQuietPolls = 2;  // A drained server is seen without requests this often in a row.
 constexpr Duration kCommandRetry = 100ms;
+constexpr Duration kTurnPoll = 1ms;
 constexpr Duration kDelayDefault = 300s;  // deregistration_delay.timeout_seconds
 
 // "arn:…:targetgroup/name/0123" -> "name"; names are unique in a region.
@@ -25,6 +26,18 @@ std::string backend_name(const std::string& group) {
   const auto parts = split(group, '/');
   return parts.size() > 1 ? parts[1] : group;
 }
+
+// Ends a turn however its coroutine ends.
+class Turn {
+ public:
+  explicit Turn(bool& changing) : changing_(changing) {}
+  ~Turn() { changing_ = false; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  bool& changing_;
+};
 
 std::string server_name(const Target& target) {
   return fmt::format("{}/s{}", backend_name(target.group), target.slot);
@@ -102,21 +115,54 @@ std::string Balancer::configuration() {
                                .in_traffic = target.in_traffic && !target.draining});
     backends.push_back(std::move(backend));
   }
-  std::string text = render(frontends, backends);
-  const std::string mark = "%UNIQUE%";
-  if (const auto at = text.find(mark); at != std::string::npos) text.replace(at, mark.size(), place_.account);
-  return text;
+  return render(frontends, backends);
+}
+
+task<void> Balancer::take_turn() {
+  while (changing_) co_await pause(kTurnPoll);
+  changing_ = true;
+}
+
+// What every slot in use must be told.
+std::vector<std::string> Balancer::commands_for_all() const {
+  std::vector<std::string> commands;
+  for (const Target& target : list_targets(db_.read(), "")) {
+    const std::string server = server_name(target);
+    if (target.in_traffic && !target.draining)
+      commands.push_back(fmt::format("set server {} addr {} port {}", server, target.address, target.port));
+    commands.push_back(fmt::format("set server {} state {}", server,
+                                   target.draining     ? "drain"
+                                   : target.in_traffic ? "ready"
+                                                       : "maint"));
+  }
+  return commands;
+}
+
+// Without a reload where the structure is the running one: a reload hides the requests that the old process still
+// serves.
+task<Result<void>> Balancer::conform(std::string text) {
+  const std::string current = proxy_.current();
+  if (current.empty() || structure_of(current) != structure_of(text)) co_return co_await proxy_.apply(text);
+  const auto commands = commands_for_all();
+  auto told = co_await proxy_.command(commands);
+  if (!told) co_return fail(told);
+  co_return co_await proxy_.record(text);
 }
 
 task<Result<void>> Balancer::restructure() {
+  co_await take_turn();
+  const Turn turn(changing_);
+  if (list(db_.read(), "listener").empty()) co_return co_await proxy_.stop();
   const std::string text = configuration();
-  co_return co_await proxy_.apply(text);
+  auto conformed = co_await conform(text);
+  co_return conformed;
 }
 
 task<void> Balancer::watch_proxy() {
   for (;;) {
     co_await pause(kProxyWatch);
-    if (list(db_.read(), "listener").empty()) continue;
+    if (list(db_.read(), "listener").empty() || !proxy_.current().empty()) continue;
+    log_warn("elb", "HAProxy is gone; starting it again");
     auto up = co_await restructure();
     if (!up) log_error("elb", "HAProxy: " + up.error().message);
   }
@@ -239,27 +285,33 @@ task<Probe> Balancer::probe(Target target, HealthCheck check) {
                       answer.error().fault == Fault::timed_out ? Probe::Outcome::timed_out : Probe::Outcome::failed};
 }
 
-// Runs the commands on HAProxy, then records the text that describes what runs now.
+// Runs the commands on HAProxy, then records what they brought about: in the tables, and as the text of what runs.
 task<Result<void>> Balancer::change_slot(Target target, std::vector<std::string> commands) {
+  co_await take_turn();
+  const Turn turn(changing_);
   auto answers = co_await proxy_.command(commands);
-  if (!answers) co_return fail(answers);
-  for (std::size_t i = 0; i < answers->size(); ++i) {
+  Result<void> outcome;
+  if (!answers) outcome = fail(answers);
+  for (std::size_t i = 0; answers && i < answers->size(); ++i) {
     const std::string& said = answers->at(i);
     // HAProxy answers nothing, or says what it changed.
     const bool fine = said.empty() || said.find("changed from") != std::string::npos ||
                       said.find("no need to change") != std::string::npos;
     if (!fine)
-      co_return fail(Fault::invalid, "ProxyRefused", fmt::format("HAProxy refuses '{}': {}", commands[i], said));
+      outcome = fail(Fault::invalid, "ProxyRefused", fmt::format("HAProxy refuses '{}': {}", commands[i], said));
   }
-  auto save = [target](database::Transaction& tx) {
-    auto known = get_target(tx, target.group, target.id);
-    if (!known) return;
-    known->in_traffic = target.in_traffic;
-    put(tx, *known);
-  };
-  co_await db_.write(save);
-  const std::string text = configuration();
-  co_return co_await proxy_.record(text);
+  if (outcome) {
+    auto save = [target](database::Transaction& tx) {
+      auto known = get_target(tx, target.group, target.id);
+      if (!known) return;
+      known->in_traffic = target.in_traffic;
+      put(tx, *known);
+    };
+    co_await db_.write(save);
+    const std::string text = configuration();
+    outcome = co_await proxy_.record(text);
+  }
+  co_return outcome;
 }
 
 task<Result<void>> Balancer::set_traffic(Target target, bool on) {
@@ -301,6 +353,8 @@ task<void> Balancer::drain(Target target) {
     if (gone) break;
     co_await pause(kCommandRetry);
   }
+  co_await take_turn();
+  const Turn turn(changing_);
   auto forget = [target](database::Transaction& tx) { erase(tx, target); };
   co_await db_.write(forget);
   const std::string text = configuration();

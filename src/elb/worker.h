@@ -41,7 +41,8 @@ class Balancer {
   std::vector<TargetView> targets(const std::string& group);
   void on_change(std::function<void()> news) { news_ = std::move(news); }
 
-  // Writes the structure to HAProxy: after listeners or groups changed.  Fault::invalid when HAProxy refuses it.
+  // Brings HAProxy to what the tables say: after listeners or groups changed, and at the start.  It is reloaded only
+  // when the structure differs; servers' states are set through its socket.  Fault::invalid when HAProxy refuses it.
   task<Result<void>> restructure();
 
   database::Database& db() { return db_; }
@@ -57,6 +58,10 @@ class Balancer {
   task<Probe> probe(Target target, HealthCheck check);
   task<Result<void>> set_traffic(Target target, bool on);
   task<void> drain(Target target);
+  // HAProxy's state, its file and the tables change together: one change at a time.
+  task<void> take_turn();
+  task<Result<void>> conform(std::string text);
+  std::vector<std::string> commands_for_all() const;
   task<Result<void>> change_slot(Target target, std::vector<std::string> commands);
   std::string configuration();
   void tell() {
@@ -70,6 +75,7 @@ class Balancer {
   host::Proxy& proxy_;
   std::string address_;
   std::function<void()> news_;
+  bool changing_ = false;
   std::map<Key, TargetHealth> health_;
   std::map<Key, std::unique_ptr<Bell>> bells_;  // There while the target's coroutine runs.
   TaskGroup group_;

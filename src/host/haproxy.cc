@@ -97,6 +97,14 @@ class HaProxy final : public Proxy {
     co_return outcome;
   }
 
+  std::string current() override {
+    if (master() == 0) return {};
+    auto text = read_file(config_file());
+    if (!text) return {};
+    replace(*text, socket().string(), "%SOCKET%");
+    return *text;
+  }
+
   task<Result<void>> record(std::string config) override {
     replace(config, "%SOCKET%", socket().string());
     co_return write_file_durably(config_file(), config, 0600);

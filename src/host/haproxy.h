@@ -28,6 +28,8 @@ class Proxy {
   // running one, else does nothing.  The text is checked (`haproxy -c`) first.  Failures: Fault::not_found ("SLW-105":
   // HAProxy is not installed), Fault::invalid ("SLW-106", with HAProxy's words, e.g. a port in use).
   virtual task<Result<void>> apply(std::string config) = 0;
+  // The text of what runs now; empty when no master of ours runs.
+  virtual std::string current() = 0;
   // Keeps `config` as the text of what runs now, after command() has brought that about: nothing is reloaded, and a
   // later apply() of the same text does nothing.
   virtual task<Result<void>> record(std::string config) = 0;
