@@ -19,18 +19,48 @@ TEST(Manifest, ReadsTargets) {
 }
 
 TEST(Manifest, RangesAreClampedOrRefused) {
-  EXPECT_EQ(parse_range("bytes=0-99", 10)->count, 10U);
-  EXPECT_EQ(parse_range("bytes=-3", 10)->first, 7U);
-  EXPECT_EQ(parse_range("bytes=5-", 10)->count, 5U);
-  EXPECT_FALSE(parse_range("bytes=10-", 10));
-  EXPECT_FALSE(parse_range("bytes=5-3", 10));
-  EXPECT_FALSE(parse_range("x", 10));
+  EXPECT_EQ(parse_range("bytes=0-99", 10).count, 10U);
+  EXPECT_EQ(parse_range("bytes=-3", 10).first, 7U);
+  EXPECT_EQ(parse_range("bytes=5-", 10).count, 5U);
+  for (const char* beyond : {"bytes=10-", "bytes=5-3", "bytes=-0"})
+    EXPECT_EQ(parse_range(beyond, 10).kind, ByteRange::Kind::unsatisfiable) << beyond;
+  EXPECT_EQ(parse_range("bytes=0-", 0).kind, ByteRange::Kind::unsatisfiable);
+}
+
+TEST(Manifest, RangesThatAreNotOneOfBytesAreIgnored) {
+  for (const char* other : {"", "x", "lines=0-4", "bytes=0-1,3-4", "bytes=-", "bytes=a-b", "bytes=4"})
+    EXPECT_EQ(parse_range(other, 10).kind, ByteRange::Kind::whole) << other;
+}
+
+TEST(Manifest, OneTextIsNotAnImageAndAnIndex) {
+  const std::string d = digest_of("x").text;
+  const std::string config = R"("config":{"mediaType":"m","digest":")" + d + R"(","size":1})";
+  const auto parse = [](const std::string& members, const std::string& type) {
+    return parse_manifest(R"({"schemaVersion":2,)" + members + "}", "application/vnd." + type + "+json").has_value();
+  };
+  EXPECT_TRUE(parse(config + R"(,"layers":[])", "oci.image.manifest.v1"));
+  EXPECT_TRUE(parse(R"("manifests":[])", "docker.distribution.manifest.list.v2"));
+  EXPECT_FALSE(parse(config + R"(,"manifests":[])", "oci.image.manifest.v1"));
+  EXPECT_FALSE(parse(config + R"(,"manifests":[])", "oci.image.index.v1"));
+  EXPECT_FALSE(parse(config, "oci.image.index.v1"));
+  EXPECT_FALSE(parse(config + R"(,"layers":{})", "oci.image.manifest.v1"));
+  EXPECT_FALSE(parse(config + R"(,"layers":["x"])", "oci.image.manifest.v1"));
+  EXPECT_FALSE(parse(config + R"(,"subject":"x")", "oci.image.manifest.v1"));
+  EXPECT_FALSE(parse(config, "oci.unheard.of"));
+}
+
+TEST(Manifest, TheContentTypeMayHaveParameters) {
+  const std::string text =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
+  EXPECT_TRUE(parse_manifest(text, "application/vnd.oci.image.index.v1+json; charset=utf-8"));
+  EXPECT_FALSE(parse_manifest(text, "application/vnd.oci.image.manifest.v1+json"));
 }
 
 TEST(Manifest, NamesAndTagsAreChecked) {
   EXPECT_TRUE(valid_repository("team/where-car_backend.v2"));
   EXPECT_FALSE(valid_repository("Team"));
-  EXPECT_FALSE(valid_repository("a//b"));
+  for (const char* bad : {"a//b", "a", "/ab", "ab/", "a..b", "a__b", "a-.b", "ab-", "-ab", "a/-b"})
+    EXPECT_FALSE(valid_repository(bad)) << bad;
   EXPECT_FALSE(valid_repository("../etc"));
   EXPECT_TRUE(valid_tag("v1.2_x-Y"));
   EXPECT_FALSE(valid_tag("-x"));
@@ -72,14 +102,20 @@ class RegistryTest : public testing::Test {
   Everything everything;
   std::filesystem::path folder =
       std::filesystem::temp_directory_path() / ("slipway-ecr-test-" + std::to_string(::getpid()));
-  Registry registry{io.get_executor(), db, pool, clock, random, Place{}, folder, "localhost:4566", events, everything};
+  std::optional<Registry> registry;
+
+  // A kill leaves the database and the folder, and nothing else.
+  void restart() {
+    registry.emplace(io.get_executor(), db, pool, clock, random, Place{}, folder, "localhost:4566", events, everything);
+    registry->start();
+  }
   std::string token;
 
   void SetUp() override {
     db.migrate(schema());
     db.migrate(database::journal_schema());
-    registry.start();
-    token = registry.token_for({.account = "000000000000", .administrator = true}, clock.now());
+    restart();
+    token = registry->token_for({.account = "000000000000", .administrator = true}, clock.now());
     auto make = [](database::Transaction& tx) { put_repository(tx, {.name = "app"}); };
     run(db.write(make), io);
   }
@@ -95,7 +131,7 @@ class RegistryTest : public testing::Test {
                           .peer = {}};
     if (!request.headers.find("Authorization"))
       request.headers.set("Authorization", "Basic " + base64_encode("AWS:" + token));
-    return run(registry.serve(request), io);
+    return run(registry->serve(request), io);
   }
   std::string push_blob(const std::string& content) {
     const std::string digest = digest_of(content).text;
@@ -124,7 +160,7 @@ TEST_F(RegistryTest, ChallengesAsEcrDoes) {
 }
 
 TEST_F(RegistryTest, ATokenThatExpiredIsDenied) {
-  token = registry.token_for({.account = "000000000000"}, clock.now() - std::chrono::hours(13));
+  token = registry->token_for({.account = "000000000000"}, clock.now() - std::chrono::hours(13));
   const auto denied = ask("GET", "/v2/");
   EXPECT_EQ(denied.status, 403);
   EXPECT_NE(denied.body.find("expired"), std::string::npos);
@@ -206,14 +242,99 @@ TEST_F(RegistryTest, DeletingTheLastTagDeletesTheImageAndSaysSo) {
   EXPECT_EQ(events.seen.back(), "DELETE app:latest");
 }
 
-TEST_F(RegistryTest, BlobsThatNothingRefersToGoAtTheStart) {
+TEST_F(RegistryTest, FilesWithoutARowAreSweptAway) {
   const std::string kept = push_blob("kept");
   const auto stray = folder / "blobs/sha256/aa" / std::string(64, 'a');
   std::filesystem::create_directories(stray.parent_path());
   ASSERT_TRUE(host::write_file_durably(stray, "x"));
-  registry.start();
+  run(registry->sweep(clock.now()), io);
   EXPECT_FALSE(std::filesystem::exists(stray));
   EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + kept).status, 200);
+}
+
+TEST_F(RegistryTest, BlobsOfADeletedImageGoAnHourLater) {
+  const std::string shared = push_blob("shared");
+  const std::string own = push_blob("own");
+  push_manifest(manifest(shared), "stays");
+  push_manifest(manifest(own), "goes");
+  ask("DELETE", "/v2/app/manifests/goes");
+  const Instant now = clock.now();
+  run(registry->sweep(now), io);
+  run(registry->sweep(now + std::chrono::minutes(59)), io);
+  EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + own).status, 200);  // Asked for: it may be pushed again.
+  run(registry->sweep(now + std::chrono::minutes(59)), io);
+  EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + own).status, 200);
+  run(registry->sweep(now + std::chrono::hours(2)), io);
+  EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + own).status, 404);
+  EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + shared).status, 200);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "trash"));
+}
+
+TEST_F(RegistryTest, ABlobWhoseFileIsGoneIsAskedForAgain) {
+  const std::string digest = push_blob("lost");
+  std::filesystem::remove_all(folder / "blobs/sha256");
+  std::filesystem::create_directories(folder / "blobs/sha256");
+  EXPECT_EQ(ask("HEAD", "/v2/app/blobs/" + digest).status, 404);
+}
+
+TEST_F(RegistryTest, AnUploadGoesOnAfterARestart) {
+  const std::string location = ask("POST", "/v2/app/blobs/uploads/").headers.get("Location");
+  EXPECT_EQ(ask("PATCH", location, "abc").status, 202);
+  const std::string empty = ask("POST", "/v2/app/blobs/uploads/").headers.get("Location");
+  restart();
+  EXPECT_EQ(ask("GET", location).headers.get("Range"), "0-2");
+  EXPECT_EQ(ask("PATCH", location, "def", {{"Content-Range", "3-5"}}).headers.get("Range"), "0-5");
+  restart();
+  EXPECT_EQ(ask("PUT", location + "?digest=" + digest_of("abcdef").text).status, 201);
+  EXPECT_EQ(ask("PUT", empty + "?digest=" + digest_of("x").text, "x").status, 201);
+}
+
+TEST_F(RegistryTest, AnUploadBelongsToItsRepositoryAlsoAfterARestart) {
+  auto make = [](database::Transaction& tx) { put_repository(tx, {.name = "other"}); };
+  run(db.write(make), io);
+  const std::string location = ask("POST", "/v2/app/blobs/uploads/").headers.get("Location");
+  restart();
+  const std::string elsewhere = "/v2/other/" + location.substr(std::string("/v2/app/").size());
+  EXPECT_EQ(ask("PATCH", elsewhere, "abc").status, 404);
+}
+
+TEST_F(RegistryTest, AnUploadThatNobodyGoesOnWithIsDroppedAfterADay) {
+  const std::string location = ask("POST", "/v2/app/blobs/uploads/").headers.get("Location");
+  run(registry->sweep(clock.now() + std::chrono::hours(23)), io);
+  EXPECT_EQ(ask("GET", location).status, 204);
+  run(registry->sweep(clock.now() + std::chrono::hours(25)), io);
+  EXPECT_EQ(ask("GET", location).status, 404);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "uploads"));
+}
+
+TEST_F(RegistryTest, TheLastChunkOutOfOrderSaysWhereToGoOn) {
+  const std::string location = ask("POST", "/v2/app/blobs/uploads/").headers.get("Location");
+  ask("PATCH", location, "abc");
+  const auto refused = ask("PUT", location + "?digest=" + digest_of("abcdef").text, "def", {{"Content-Range", "4-6"}});
+  EXPECT_EQ(refused.status, 416);
+  EXPECT_EQ(refused.headers.get("Range"), "0-2");
+}
+
+TEST_F(RegistryTest, TagsAreListedInPages) {
+  const std::string text = manifest(push_blob("{}"));
+  for (const char* tag : {"a", "b", "c"}) push_manifest(text, tag);
+  const auto first = ask("GET", "/v2/app/tags/list?n=2");
+  EXPECT_EQ(first.body, "{\"name\":\"app\",\"tags\":[\"a\",\"b\"]}\n");
+  EXPECT_EQ(first.headers.get("Link"), "</v2/app/tags/list?n=2&last=b>; rel=\"next\"");
+  EXPECT_EQ(ask("GET", "/v2/app/tags/list?n=2&last=b").body, "{\"name\":\"app\",\"tags\":[\"c\"]}\n");
+  for (const char* bad : {"x", "-1", "1001", "2x", ""})
+    EXPECT_EQ(ask("GET", std::string("/v2/app/tags/list?n=") + bad).status, 400) << bad;
+}
+
+TEST_F(RegistryTest, APullIsRecordedAndALookIsNot) {
+  push_manifest(manifest(push_blob("{}")), "latest");
+  const auto pulled_at = [&] { return list_images(db.read(), "app").front().pulled_at; };
+  ask("HEAD", "/v2/app/manifests/latest");
+  run(pause(Duration{20}), io);
+  EXPECT_EQ(pulled_at(), Instant{});
+  ask("GET", "/v2/app/manifests/latest");
+  run(pause(Duration{20}), io);
+  EXPECT_GT(pulled_at(), Instant{});
 }
 
 }  // namespace

@@ -11,6 +11,11 @@ namespace {
 constexpr std::size_t kRepositoryBytesMax = 256;
 constexpr std::size_t kTagBytesMax = 128;
 
+constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
+constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v1+json";
+constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
+constexpr std::string_view kDockerList = "application/vnd.docker.distribution.manifest.list.v2+json";
+
 std::unexpected<Error> broken(std::string why) {
   return fail(Fault::invalid, "MANIFEST_INVALID", std::move(why));
 }
@@ -34,14 +39,60 @@ Result<std::string> digest_in(const json::object& descriptor) {
 Result<void> take_blob(const json::object& descriptor, Manifest& out) {
   auto digest = digest_in(descriptor);
   if (!digest) return fail(digest);
-  out.image_bytes += get_int(descriptor, "size");
-  if (!is_foreign(descriptor)) out.blobs.push_back(*digest);
+  const long long size = get_int(descriptor, "size");
+  if (size < 0) return broken("the size of " + *digest + " is negative");
+  out.image_bytes += size;
+  (is_foreign(descriptor) ? out.foreign : out.blobs).push_back(*digest);
+  return {};
+}
+
+// The elements of `name`, which is absent or a list of descriptors.
+Result<std::vector<json::object>> descriptors(const json::object& from, const char* name) {
+  std::vector<json::object> out;
+  const auto* list = find(from, name);
+  if (list == nullptr || list->is_null()) return out;
+  if (!list->is_array()) return broken(std::string(name) + " must be a list");
+  for (const json::value& element : list->get_array()) {
+    if (!element.is_object()) return broken(std::string(name) + " must hold descriptors");
+    out.push_back(element.get_object());
+  }
+  return out;
+}
+
+Result<void> read_index(const json::object& from, Manifest& out) {
+  // One text must not be an image to one client and an index to another (CVE-2021-41190).
+  if (has(from, "config") || has(from, "layers")) return broken("an index has neither config nor layers");
+  if (!has(from, "manifests")) return broken("an index has manifests");
+  auto children = descriptors(from, "manifests");
+  if (!children) return fail(children);
+  for (const json::object& child : *children) {
+    auto digest = digest_in(child);
+    if (!digest) return fail(digest);
+    out.manifests.push_back(*digest);
+  }
+  out.artifact_type = get_string(from, "artifactType");
+  return {};
+}
+
+Result<void> read_image(const json::object& from, Manifest& out) {
+  if (has(from, "manifests")) return broken("an image manifest has no manifests");
+  const auto* config = find(from, "config");
+  if (config == nullptr || !config->is_object()) return broken("an image manifest has a config");
+  if (auto good = take_blob(config->get_object(), out); !good) return good;
+  out.artifact_type = get_string(from, "artifactType");
+  if (out.artifact_type.empty()) out.artifact_type = get_string(config->get_object(), "mediaType");
+  auto layers = descriptors(from, "layers");
+  if (!layers) return fail(layers);
+  for (const json::object& layer : *layers) {
+    if (auto good = take_blob(layer, out); !good) return good;
+  }
   return {};
 }
 
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type) {
+  content_type = trim(content_type.substr(0, content_type.find(';')));
   const auto parsed = parse_json(text);
   if (!parsed || !parsed->is_object()) return broken(parsed ? "a manifest is a JSON object" : parsed.error().message);
   const json::object& from = parsed->get_object();
@@ -50,45 +101,34 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
   out.media_type = get_string(from, "mediaType", content_type);
   if (!content_type.empty() && has(from, "mediaType") && out.media_type != content_type)
     return broken("mediaType and Content-Type differ");
+  if (out.media_type.empty()) out.media_type = has(from, "manifests") ? kOciIndex : kOciManifest;
   out.annotations = get_object(from, "annotations");
-  if (const auto* subject = find(from, "subject"); subject != nullptr && subject->is_object()) {
+  if (const auto* subject = find(from, "subject"); subject != nullptr && !subject->is_null()) {
+    if (!subject->is_object()) return broken("subject must be a descriptor");
     auto digest = digest_in(subject->get_object());
     if (!digest) return fail(digest);
     out.subject = *digest;
   }
-  const bool index = out.media_type.find("index") != std::string::npos ||
-                     out.media_type.find("manifest.list") != std::string::npos || has(from, "manifests");
-  if (index) {
-    for (const json::value& child : get_array(from, "manifests")) {
-      if (!child.is_object()) return broken("a child is not a descriptor");
-      auto digest = digest_in(child.get_object());
-      if (!digest) return fail(digest);
-      out.manifests.push_back(*digest);
-    }
-    out.artifact_type = get_string(from, "artifactType");
-    if (out.media_type.empty()) out.media_type = "application/vnd.oci.image.index.v1+json";
-    return out;
+  if (out.media_type == kOciIndex || out.media_type == kDockerList) {
+    if (auto good = read_index(from, out); !good) return fail(good);
+  } else if (out.media_type == kOciManifest || out.media_type == kDockerManifest) {
+    if (auto good = read_image(from, out); !good) return fail(good);
+  } else {
+    return broken("'" + out.media_type + "' is not the media type of a manifest");
   }
-  const auto* config = find(from, "config");
-  if (config == nullptr || !config->is_object()) return broken("an image manifest has a config");
-  if (auto good = take_blob(config->get_object(), out); !good) return fail(good);
-  out.artifact_type = get_string(from, "artifactType", get_string(config->get_object(), "mediaType"));
-  for (const json::value& layer : get_array(from, "layers")) {
-    if (!layer.is_object()) return broken("a layer is not a descriptor");
-    if (auto good = take_blob(layer.get_object(), out); !good) return fail(good);
-  }
-  if (out.media_type.empty()) out.media_type = "application/vnd.oci.image.manifest.v1+json";
   return out;
 }
 
+// (?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*
 bool valid_repository(std::string_view name) {
   if (name.size() < 2 || name.size() > kRepositoryBytesMax) return false;
-  for (const std::string& part : split(name, '/')) {
-    if (part.empty() || !is_alnum(part.front()) || !is_alnum(part.back())) return false;
-    const bool good = std::ranges::all_of(part, [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
-    if (!good) return false;
+  bool after_letter = false;  // A separator stands between letters or digits, alone.
+  for (const char c : name) {
+    const bool separator = c == '/' || c == '.' || c == '_' || c == '-';
+    if (!is_alnum(c) && !(separator && after_letter)) return false;
+    after_letter = !separator;
   }
-  return true;
+  return after_letter;
 }
 
 bool valid_tag(std::string_view tag) {
@@ -97,27 +137,33 @@ bool valid_tag(std::string_view tag) {
       tag, [](char c) { return is_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'; });
 }
 
-std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size) {
-  if (header.starts_with("bytes=")) header.remove_prefix(6);
+std::optional<std::size_t> parse_count(std::string_view text) {
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+ByteRange parse_range(std::string_view header, std::uint64_t size) {
+  constexpr ByteRange kUnsatisfiable{.kind = ByteRange::Kind::unsatisfiable};
+  if (!header.starts_with("bytes=")) return {};
+  header.remove_prefix(6);
   const auto dash = header.find('-');
-  if (dash == std::string_view::npos || size == 0) return std::nullopt;
-  const auto number = [](std::string_view text) -> std::optional<std::uint64_t> {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
-  };
-  const auto from = number(header.substr(0, dash));
-  const auto to = number(header.substr(dash + 1));
-  if (!from && !to) return std::nullopt;
+  if (dash == std::string_view::npos) return {};
+  const std::string_view left = trim(header.substr(0, dash));
+  const std::string_view right = trim(header.substr(dash + 1));
+  const auto from = parse_count(left);
+  const auto to = parse_count(right);
+  if ((!from && !left.empty()) || (!to && !right.empty()) || (!from && !to)) return {};
+  if (size == 0) return kUnsatisfiable;
   if (!from) {
-    const std::uint64_t count = std::min(*to, size);
-    if (count == 0) return std::nullopt;
-    return ByteRange{.first = size - count, .count = count};
+    const std::uint64_t count = std::min<std::uint64_t>(*to, size);
+    if (count == 0) return kUnsatisfiable;
+    return {.kind = ByteRange::Kind::part, .first = size - count, .count = count};
   }
-  const std::uint64_t last = to ? std::min(*to, size - 1) : size - 1;
-  if (*from > last) return std::nullopt;
-  return ByteRange{.first = *from, .count = last - *from + 1};
+  const std::uint64_t last = to ? std::min<std::uint64_t>(*to, size - 1) : size - 1;
+  if (*from > last) return kUnsatisfiable;
+  return {.kind = ByteRange::Kind::part, .first = *from, .count = last - *from + 1};
 }
 
 std::optional<Target> parse_target(std::string_view path) {

@@ -18,6 +18,7 @@ struct Manifest {
   std::string media_type;
   std::string artifact_type;           // Else the config's media type.
   std::vector<std::string> blobs;      // Config and layers that must be in the repository.
+  std::vector<std::string> foreign;    // Layers that need not be.
   std::vector<std::string> manifests;  // Children of an index.
   std::string subject;                 // Digest of what it refers to.
   long long image_bytes = 0;           // Config and layers together.
@@ -31,12 +32,22 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
 bool valid_repository(std::string_view name);
 bool valid_tag(std::string_view tag);
 
-// A Range or Content-Range: "bytes=0-4", "5-", "-3" of `size` bytes.  nullopt: cannot be satisfied.
+// What a Range header asks of `size` bytes: "bytes=0-4", "bytes=5-", "bytes=-3".
+// https://www.rfc-editor.org/rfc/rfc9110#name-range
 struct ByteRange {
+  enum class Kind {
+    whole,  // Not a single range of bytes: the header is ignored.
+    part,
+    unsatisfiable,
+  };
+  Kind kind = Kind::whole;
   std::uint64_t first = 0;
   std::uint64_t count = 0;
 };
-std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size);
+ByteRange parse_range(std::string_view header, std::uint64_t size);
+
+// A "limit" of a listing: digits and nothing else.
+std::optional<std::size_t> parse_count(std::string_view text);
 
 // "/v2/a/b/manifests/latest" -> {"a/b", "manifests", "latest"}.
 struct Target {

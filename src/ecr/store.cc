@@ -1,9 +1,5 @@
 #include "ecr/store.h"
 
-#include <algorithm>
-
-#include "ecr/manifest.h"
-
 namespace slipway::ecr {
 namespace {
 
@@ -17,7 +13,7 @@ Repository read_repository(const database::Row& row) {
 }
 
 constexpr const char* kImageColumns =
-    "repository, digest, media_type, artifact_type, subject, manifest, bytes, pushed_at";
+    "repository, digest, media_type, artifact_type, subject, manifest, bytes, pushed_at, pulled_at";
 
 Image read_image(const database::Row& row) {
   return {.repository = row.text(0),
@@ -27,7 +23,8 @@ Image read_image(const database::Row& row) {
           .subject = row.text(4),
           .manifest = row.text(5),
           .bytes = row.integer(6),
-          .pushed_at = row.instant(7)};
+          .pushed_at = row.instant(7),
+          .pulled_at = row.instant(8)};
 }
 
 std::vector<std::string> texts(const database::Rows& rows) {
@@ -50,7 +47,20 @@ database::Schema schema() {
                          "PRIMARY KEY (repository, tag))",
                          "CREATE INDEX ecr_tags_of ON ecr_tags (repository, digest)",
                          "CREATE TABLE ecr_blobs (repository TEXT NOT NULL, digest TEXT NOT NULL, bytes INTEGER NOT "
-                         "NULL, PRIMARY KEY (repository, digest))"}};
+                         "NULL, PRIMARY KEY (repository, digest))",
+                         "ALTER TABLE ecr_images ADD COLUMN pulled_at INTEGER NOT NULL DEFAULT 0",
+                         "CREATE INDEX ecr_images_of_subject ON ecr_images (repository, subject)",
+                         "CREATE TABLE ecr_references (repository TEXT NOT NULL, digest TEXT NOT NULL, target TEXT NOT "
+                         "NULL, PRIMARY KEY (repository, digest, target)) WITHOUT ROWID",
+                         "CREATE INDEX ecr_references_to ON ecr_references (repository, target)",
+                         // Images that were pushed before this table was.
+                         "INSERT OR IGNORE INTO ecr_references SELECT repository, digest, json_extract(manifest, "
+                         "'$.config.digest') FROM ecr_images WHERE json_extract(manifest, '$.config.digest') IS NOT "
+                         "NULL",
+                         "INSERT OR IGNORE INTO ecr_references SELECT i.repository, i.digest, json_extract(e.value, "
+                         "'$.digest') FROM ecr_images i, json_each(i.manifest, '$.layers') e",
+                         "INSERT OR IGNORE INTO ecr_references SELECT i.repository, i.digest, json_extract(e.value, "
+                         "'$.digest') FROM ecr_images i, json_each(i.manifest, '$.manifests') e"}};
 }
 
 void put_repository(database::Transaction& tx, const Repository& r) {
@@ -72,14 +82,21 @@ std::vector<Repository> list_repositories(database::Connection& db) {
   return all;
 }
 void erase_repository(database::Transaction& tx, const std::string& name) {
-  for (const char* table : {"ecr_tags", "ecr_images", "ecr_blobs"})
+  for (const char* table : {"ecr_tags", "ecr_images", "ecr_references", "ecr_blobs"})
     tx.execute(std::string("DELETE FROM ") + table + " WHERE repository = ?1", {name});
   tx.execute("DELETE FROM ecr_repositories WHERE name = ?1", {name});
 }
 
-void put_image(database::Transaction& tx, const Image& i) {
-  tx.execute("INSERT OR REPLACE INTO ecr_images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-             {i.repository, i.digest, i.media_type, i.artifact_type, i.subject, i.manifest, i.bytes, i.pushed_at.ms()});
+void put_image(database::Transaction& tx, const Image& i, const std::vector<std::string>& references) {
+  tx.execute("INSERT OR REPLACE INTO ecr_images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             {i.repository, i.digest, i.media_type, i.artifact_type, i.subject, i.manifest, i.bytes, i.pushed_at.ms(),
+              i.pulled_at.ms()});
+  for (const std::string& target : references)
+    tx.execute("INSERT OR IGNORE INTO ecr_references VALUES (?1, ?2, ?3)", {i.repository, i.digest, target});
+}
+void put_pulled_at(database::Transaction& tx, const std::string& repository, const std::string& digest, Instant at) {
+  tx.execute("UPDATE ecr_images SET pulled_at = ?3 WHERE repository = ?1 AND digest = ?2",
+             {repository, digest, at.ms()});
 }
 std::optional<Image> get_image(database::Connection& db, const std::string& repository, const std::string& digest) {
   const auto row =
@@ -87,6 +104,10 @@ std::optional<Image> get_image(database::Connection& db, const std::string& repo
                    {repository, digest});
   if (!row) return std::nullopt;
   return read_image(*row);
+}
+bool has_image(database::Connection& db, const std::string& repository, const std::string& digest) {
+  return db.query_one("SELECT 1 FROM ecr_images WHERE repository = ?1 AND digest = ?2", {repository, digest})
+      .has_value();
 }
 std::vector<Image> list_images(database::Connection& db, const std::string& repository) {
   std::vector<Image> all;
@@ -96,23 +117,25 @@ std::vector<Image> list_images(database::Connection& db, const std::string& repo
     all.push_back(read_image(row));
   return all;
 }
+bool has_images(database::Connection& db, const std::string& repository) {
+  return db.query_one("SELECT 1 FROM ecr_images WHERE repository = ?1 LIMIT 1", {repository}).has_value();
+}
+std::vector<Image> list_referrers(database::Connection& db, const std::string& repository, const std::string& subject) {
+  std::vector<Image> all;
+  for (const auto& row : db.query(std::string("SELECT ") + kImageColumns +
+                                      " FROM ecr_images WHERE repository = ?1 AND subject = ?2 ORDER BY digest",
+                                  {repository, subject}))
+    all.push_back(read_image(row));
+  return all;
+}
 std::vector<std::string> indexes_naming(database::Connection& db, const std::string& repository,
                                         const std::string& digest) {
-  std::vector<std::string> out;
-  // instr() leaves few to parse: most images are named by no index.
-  const auto rows = db.query(
-      "SELECT digest, manifest, media_type FROM ecr_images WHERE repository = ?1 AND digest <> ?2 AND instr(manifest, "
-      "?2) > 0",
-      {repository, digest});
-  for (const auto& row : rows) {
-    const auto manifest = parse_manifest(row.text(1), row.text(2));
-    if (manifest && std::ranges::find(manifest->manifests, digest) != manifest->manifests.end())
-      out.push_back(row.text(0));
-  }
-  return out;
+  return texts(db.query("SELECT digest FROM ecr_references WHERE repository = ?1 AND target = ?2 AND digest <> ?2",
+                        {repository, digest}));
 }
 void erase_image(database::Transaction& tx, const std::string& repository, const std::string& digest) {
   tx.execute("DELETE FROM ecr_tags WHERE repository = ?1 AND digest = ?2", {repository, digest});
+  tx.execute("DELETE FROM ecr_references WHERE repository = ?1 AND digest = ?2", {repository, digest});
   tx.execute("DELETE FROM ecr_images WHERE repository = ?1 AND digest = ?2", {repository, digest});
 }
 
@@ -149,6 +172,19 @@ std::optional<long long> blob_bytes(database::Connection& db, const std::string&
 }
 std::vector<std::string> linked_blobs(database::Connection& db) {
   return texts(db.query("SELECT DISTINCT digest FROM ecr_blobs"));
+}
+std::vector<Link> unused_links(database::Connection& db) {
+  std::vector<Link> all;
+  for (const auto& row : db.query("SELECT repository, digest FROM ecr_blobs b WHERE NOT EXISTS (SELECT 1 FROM "
+                                  "ecr_references r WHERE r.repository = b.repository AND r.target = b.digest)"))
+    all.push_back({.repository = row.text(0), .digest = row.text(1)});
+  return all;
+}
+void erase_unused_link(database::Transaction& tx, const Link& link) {
+  tx.execute(
+      "DELETE FROM ecr_blobs WHERE repository = ?1 AND digest = ?2 AND NOT EXISTS (SELECT 1 FROM "
+      "ecr_references WHERE repository = ?1 AND target = ?2)",
+      {link.repository, link.digest});
 }
 
 }  // namespace slipway::ecr

@@ -1,4 +1,5 @@
-// The tables of ecr: repositories, images, tags, and which blobs a repository holds.  Blobs themselves are files.
+// The tables of ecr: repositories, images with what they refer to, tags, and which blobs a repository holds.  Blobs
+// themselves are files.
 #pragma once
 #include <optional>
 #include <string>
@@ -32,10 +33,16 @@ struct Image {
   std::string manifest;  // The exact bytes.
   long long bytes = 0;   // Of config and layers.
   Instant pushed_at{};
+  Instant pulled_at{};  // The last pull that was recorded; zero for none.
 };
-void put_image(database::Transaction& tx, const Image& image);
+// `references`: digests of the blobs and manifests that it names.
+void put_image(database::Transaction& tx, const Image& image, const std::vector<std::string>& references);
+void put_pulled_at(database::Transaction& tx, const std::string& repository, const std::string& digest, Instant at);
 std::optional<Image> get_image(database::Connection& db, const std::string& repository, const std::string& digest);
+bool has_image(database::Connection& db, const std::string& repository, const std::string& digest);
 std::vector<Image> list_images(database::Connection& db, const std::string& repository);  // By time of push.
+bool has_images(database::Connection& db, const std::string& repository);
+std::vector<Image> list_referrers(database::Connection& db, const std::string& repository, const std::string& subject);
 // Digests of the indexes in the repository that name `digest` as a child.
 std::vector<std::string> indexes_naming(database::Connection& db, const std::string& repository,
                                         const std::string& digest);
@@ -54,5 +61,13 @@ bool erase_tag(database::Transaction& tx, const std::string& repository, const s
 void link_blob(database::Transaction& tx, const std::string& repository, const std::string& digest, long long bytes);
 std::optional<long long> blob_bytes(database::Connection& db, const std::string& repository, const std::string& digest);
 std::vector<std::string> linked_blobs(database::Connection& db);  // Of every repository.
+// A blob that no image of its repository names.
+struct Link {
+  std::string repository;
+  std::string digest;
+  auto operator<=>(const Link&) const = default;
+};
+std::vector<Link> unused_links(database::Connection& db);
+void erase_unused_link(database::Transaction& tx, const Link& link);  // Unless an image names it by now.
 
 }  // namespace slipway::ecr

@@ -1,11 +1,8 @@
 #include "ecr/worker.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <set>
 #include <stdexcept>
@@ -19,10 +16,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kTokenLifetime = 12h;          // As ECR's.
-constexpr std::size_t kPieceBytes = 1024 * 1024;  // Hashed and written at once, off the loop.
+constexpr Duration kTokenLifetime = 12h;  // As ECR's.
 constexpr std::size_t kTagsPageMax = 1000;
-constexpr std::size_t kUploadsMax = 256;  // Each holds a descriptor; beyond it the longest idle one gives way.
+constexpr Duration kSweepEvery = 10min;
+constexpr Duration kUnusedFor = 1h;     // Between the push of a layer and that of its manifest.
+constexpr Duration kPullsApart = 1min;  // Pulls closer together are recorded as one; ECR's own promise is a day.
 
 http::Response registry_error(int status, std::string_view code, std::string_view message) {
   const json::object body = {{"errors", json::array{json::object{{"code", code}, {"message", message}}}}};
@@ -32,11 +30,15 @@ http::Response registry_error(int status, std::string_view code, std::string_vie
 }
 
 http::Response error_of(const Error& error) {
+  // The disk's errors have no code in the distribution specification.
+  if (error.fault == Fault::unavailable)
+    return registry_error(error.code == "DiskFull" ? 507 : 503, "UNAVAILABLE", error.message);
+  if (error.code == "NotFound") return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
   int status = 400;
   if (error.fault == Fault::not_found) status = 404;
   if (error.fault == Fault::denied) status = 403;
-  if (error.fault == Fault::unavailable) status = error.code == "DiskFull" ? 507 : 503;
-  if (error.code == "RequestEntityTooLarge") status = 413;
+  if (error.fault == Fault::throttled) status = 429;
+  if (error.code == "SIZE_INVALID") status = 413;
   return registry_error(status, error.code, error.message);
 }
 
@@ -86,54 +88,38 @@ std::optional<std::uint64_t> first_byte(const http::Headers& headers, std::strin
   return first;
 }
 
-// Blocks.  The digest of a file, read piece by piece: a layer may be larger than memory.
-Result<Digest> digest_of_file(const std::filesystem::path& path, std::string_view algorithm) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::unexpected(host::file_error(path, "read", errno));
-  Hasher hasher(algorithm);
-  std::string piece(kPieceBytes, '\0');
-  ssize_t got = 0;
-  while ((got = ::read(fd, piece.data(), piece.size())) > 0)
-    hasher.update({piece.data(), static_cast<std::size_t>(got)});
-  const int reason = errno;
-  ::close(fd);
-  if (got < 0) return std::unexpected(host::file_error(path, "read", reason));
-  return hasher.finish();
+// The last byte of `bytes` received, as Range says it; "0-0" also before the first.
+std::string range_of(std::uint64_t bytes) {
+  return fmt::format("0-{}", bytes == 0 ? 0 : bytes - 1);
 }
 
-}  // namespace
+std::string upload_location(const Target& target, const Upload& upload) {
+  return fmt::format("/v2/{}/blobs/uploads/{}", target.repository, upload.id);
+}
 
-// One upload under way: its file, and the hash of what the file holds.
-struct Registry::Upload {
-  std::string id;
-  std::string repository;
-  std::filesystem::path path;
-  int fd = -1;
-  std::uint64_t bytes = 0;
-  Hasher hasher;
-  bool busy = false;  // A request writes or commits it; nobody else may meanwhile.
-  Instant touched{};
-  Upload() = default;
-  Upload(const Upload&) = delete;
-  Upload& operator=(const Upload&) = delete;
-  ~Upload() {
-    if (fd >= 0) ::close(fd);
-  }
-};
+http::Response unknown_upload() {
+  return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+}
 
-namespace {
+http::Response bad_chunk() {
+  return registry_error(400, "SIZE_INVALID", "Content-Range must be <first>-<last> and agree with Content-Length");
+}
 
-// Holds an upload for the length of one request, however that ends.
-template <class Held>
-class Claim {
+// Between a blob's file and its row: a sweep leaves it alone.
+class Arriving {
  public:
-  explicit Claim(std::shared_ptr<Held> upload) : upload_(std::move(upload)) { upload_->busy = true; }
-  ~Claim() { upload_->busy = false; }
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
+  Arriving(std::map<std::string, int>& all, std::string digest) : all_(all), digest_(std::move(digest)) {
+    ++all_[digest_];
+  }
+  ~Arriving() {
+    if (--all_[digest_] == 0) all_.erase(digest_);
+  }
+  Arriving(const Arriving&) = delete;
+  Arriving& operator=(const Arriving&) = delete;
 
  private:
-  std::shared_ptr<Held> upload_;
+  std::map<std::string, int>& all_;
+  std::string digest_;
 };
 
 }  // namespace
@@ -150,13 +136,12 @@ Registry::Registry(asio::any_io_executor executor, database::Database& db, host:
       folder_(std::move(folder)),
       host_(std::move(host)),
       outbox_(outbox),
-      permissions_(permissions) {}
+      permissions_(permissions),
+      uploads_(pool_, clock_, random_, folder_),
+      tasks_(executor_) {}
 
 void Registry::start() {
-  // Uploads are not resumed across a restart: clients begin again, and nothing of them was ever visible.
-  std::filesystem::remove_all(folder_ / "uploads");
-  std::filesystem::create_directories(folder_ / "uploads");
-  for (const char* algorithm : {"sha256", "sha512"}) std::filesystem::create_directories(folder_ / "blobs" / algorithm);
+  uploads_.open();
   const auto key_file = folder_ / "token.key";
   if (auto key = host::read_file(key_file)) {
     token_key_ = *key;
@@ -165,20 +150,56 @@ void Registry::start() {
     if (auto written = host::write_file_durably(key_file, token_key_, 0600); !written)
       throw std::runtime_error(written.error().message);
   }
-  const auto linked = linked_blobs(db_.read());
-  const std::set<std::string> used(linked.begin(), linked.end());
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ / "blobs")) {
-    if (!entry.is_regular_file()) continue;
-    const std::string algorithm = entry.path().parent_path().parent_path().filename();
-    const std::string digest = algorithm + ":" + entry.path().filename().string();
-    if (!used.contains(digest)) std::filesystem::remove(entry.path());
+  tasks_.spawn("ecr.tend", tend());
+}
+
+task<void> Registry::tend() {
+  for (;;) {
+    co_await clock_.sleep_until(clock_.now() + kSweepEvery);
+    co_await sweep(clock_.now());
   }
 }
 
-std::filesystem::path Registry::blob_path(const std::string& digest) const {
-  const Digest parsed{digest};
-  const std::string value(parsed.value());
-  return folder_ / "blobs" / std::string(parsed.algorithm()) / value.substr(0, 2) / value;
+task<void> Registry::sweep(Instant now) {
+  uploads_.drop_stale(now);
+  pulled_.clear();
+  std::map<Link, Instant> unused;
+  std::vector<Link> expired;
+  for (const Link& link : unused_links(db_.read())) {
+    const auto known = unused_since_.find(link);
+    const Instant since = known == unused_since_.end() ? now : known->second;
+    if (since + kUnusedFor <= now) {
+      expired.push_back(link);
+    } else {
+      unused.emplace(link, since);
+    }
+  }
+  unused_since_ = std::move(unused);
+  if (!expired.empty()) {
+    auto erase = [expired](database::Transaction& tx) {
+      for (const Link& link : expired) erase_unused_link(tx, link);
+    };
+    co_await db_.write(erase);
+  }
+  auto stray = co_await uploads_.list_blobs();
+  // From here to the removal of the names nothing else runs: a blob that arrives meanwhile is not in the list, or has
+  // its row, or is known to be arriving.
+  const auto linked = linked_blobs(db_.read());
+  const std::set<std::string> used(linked.begin(), linked.end());
+  std::erase_if(stray, [&](const std::string& digest) { return used.contains(digest) || arriving_.contains(digest); });
+  co_await uploads_.remove_blobs(std::move(stray));
+}
+
+// nullopt also when the file is gone: the client then pushes it again.
+std::optional<long long> Registry::blob_size(const std::string& repository, const std::string& digest) {
+  if (!parse_digest(digest)) return std::nullopt;
+  const auto bytes = blob_bytes(db_.read(), repository, digest);
+  if (!bytes || !uploads_.has_blob(digest, static_cast<std::uint64_t>(*bytes))) return std::nullopt;
+  // Whoever asks is about to push a manifest that names it.
+  if (const auto unused = unused_since_.find({.repository = repository, .digest = digest});
+      unused != unused_since_.end())
+    unused->second = clock_.now();
+  return bytes;
 }
 
 Instant Registry::token_expiry(Instant now) const {
@@ -218,6 +239,18 @@ Result<wire::Caller> Registry::login(const http::Request& request, Instant now) 
 }
 
 task<http::Response> Registry::serve(http::Request& request) {
+  std::string why;
+  try {
+    co_return co_await answer(request);
+  } catch (const std::exception& error) {
+    why = error.what();
+  }
+  // The connection of this protocol: a database that cannot write is told in the words that its clients read.
+  log_error("ecr", fmt::format("{} {} failed: {}", request.method, request.raw_path(), why));
+  co_return registry_error(500, "UNKNOWN", "the registry could not do it: " + why);
+}
+
+task<http::Response> Registry::answer(http::Request& request) {
   const auto caller = login(request, clock_.now());
   if (!caller && caller.error().code == "UNAUTHORIZED") {
     http::Response challenge = http::text_response(401, "Not Authorized\n", "text/plain; charset=utf-8");
@@ -252,7 +285,7 @@ task<http::Response> Registry::serve(http::Request& request) {
 task<http::Response> Registry::route(Target target, http::Request& request, wire::Caller caller) {
   const std::string& method = request.method;
   const bool reads = method == "GET" || method == "HEAD";
-  if (target.kind == "blobs" && reads) co_return co_await get_blob(target, request);
+  if (target.kind == "blobs" && reads) co_return get_blob(target, request);
   if (target.kind == "uploads") {
     if (method == "POST" && target.reference.empty()) co_return co_await begin_upload(target, request, caller);
     if (method == "PATCH") co_return co_await continue_upload(target, request);
@@ -262,7 +295,7 @@ task<http::Response> Registry::route(Target target, http::Request& request, wire
   }
   if (target.kind == "manifests") {
     if (method == "PUT") co_return co_await put_manifest(target, request);
-    if (reads) co_return get_manifest(target);
+    if (reads) co_return get_manifest(target, method == "GET");
     if (method == "DELETE") co_return co_await delete_manifest(target);
   }
   if (target.kind == "tags" && reads) co_return tags_list(target, request);
@@ -272,46 +305,46 @@ task<http::Response> Registry::route(Target target, http::Request& request, wire
 
 // ---- blobs ----
 
-task<http::Response> Registry::get_blob(Target target, http::Request& request) {
-  const auto bytes = blob_bytes(db_.read(), target.repository, target.reference);
-  if (!parse_digest(target.reference) || !bytes)
-    co_return registry_error(404, "BLOB_UNKNOWN", "blob unknown to registry");
+http::Response Registry::get_blob(const Target& target, const http::Request& request) {
+  const auto bytes = blob_size(target.repository, target.reference);
+  if (!bytes) return registry_error(404, "BLOB_UNKNOWN", "blob unknown to registry");
   const auto size = static_cast<std::uint64_t>(*bytes);
   http::Response response;
   response.headers.set("Docker-Content-Digest", target.reference);
   response.headers.set("Content-Type", "application/octet-stream");
   response.headers.set("Accept-Ranges", "bytes");
-  response.file = http::FileBody{.path = blob_path(target.reference), .offset = 0, .size = size};
-  const auto wanted = request.headers.find("Range");
-  if (!wanted) co_return response;
-  const auto range = parse_range(*wanted, size);
-  if (!range) {
-    http::Response refused = registry_error(416, "BLOB_UNKNOWN", "the range cannot be satisfied");
+  response.file = http::FileBody{.path = uploads_.blob_path(target.reference), .offset = 0, .size = size};
+  const ByteRange range = parse_range(request.headers.get("Range"), size);
+  if (range.kind == ByteRange::Kind::whole) return response;
+  if (range.kind == ByteRange::Kind::unsatisfiable) {
+    http::Response refused = registry_error(416, "SIZE_INVALID", "the range cannot be satisfied");
     refused.headers.set("Content-Range", fmt::format("bytes */{}", size));
-    co_return refused;
+    return refused;
   }
   response.status = 206;
   response.headers.set("Content-Range",
-                       fmt::format("bytes {}-{}/{}", range->first, range->first + range->count - 1, size));
-  response.file->offset = range->first;
-  response.file->size = range->count;
-  co_return response;
-}
-
-std::shared_ptr<Registry::Upload> Registry::find_upload(const Target& target) {
-  const auto found = uploads_.find(target.reference);
-  return found != uploads_.end() && found->second->repository == target.repository ? found->second : nullptr;
+                       fmt::format("bytes {}-{}/{}", range.first, range.first + range.count - 1, size));
+  response.file->offset = range.first;
+  response.file->size = range.count;
+  return response;
 }
 
 http::Response Registry::upload_state(const Target& target) {
-  const auto upload = find_upload(target);
-  if (!upload) return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+  const auto upload = uploads_.find(target.repository, target.reference);
+  if (!upload) return unknown_upload();
   http::Response response;
   response.status = 204;
-  response.headers.set("Location", fmt::format("/v2/{}/blobs/uploads/{}", target.repository, upload->id));
-  response.headers.set("Range", fmt::format("0-{}", upload->bytes == 0 ? 0 : upload->bytes - 1));
+  response.headers.set("Location", upload_location(target, *upload));
+  response.headers.set("Range", range_of(upload->bytes));
   response.headers.set("Docker-Upload-UUID", upload->id);
   return response;
+}
+
+http::Response Registry::out_of_order(const Target& target, const Upload& upload) {
+  http::Response refused = registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload.bytes));
+  refused.headers.set("Range", range_of(upload.bytes));
+  refused.headers.set("Location", upload_location(target, upload));
+  return refused;
 }
 
 std::optional<long long> Registry::mountable(const wire::Caller& caller, const std::string& from,
@@ -319,25 +352,7 @@ std::optional<long long> Registry::mountable(const wire::Caller& caller, const s
   // Who may not read the source must not get at its content by way of a repository of its own.
   if (!permissions_.allow(caller, "ecr:GetDownloadUrlForLayer", place_.arn("ecr", "repository/" + from)))
     return std::nullopt;
-  return blob_bytes(db_.read(), from, digest);
-}
-
-// False when every upload is being written to.
-bool Registry::make_room_for_upload() {
-  if (uploads_.size() < kUploadsMax) return true;
-  std::shared_ptr<Upload> idle;
-  for (const auto& [id, upload] : uploads_) {
-    if (!upload->busy && (!idle || upload->touched < idle->touched)) idle = upload;
-  }
-  if (!idle) return false;
-  drop_upload(*idle);
-  return true;
-}
-
-void Registry::drop_upload(const Upload& upload) {
-  std::error_code ignored;
-  std::filesystem::remove(upload.path, ignored);
-  uploads_.erase(std::string(upload.id));
+  return blob_size(from, digest);
 }
 
 task<http::Response> Registry::begin_upload(Target target, http::Request& request, wire::Caller caller) {
@@ -347,27 +362,23 @@ task<http::Response> Registry::begin_upload(Target target, http::Request& reques
     const auto bytes = mountable(caller, from, *mount);
     if (bytes) {
       const std::string digest = *mount;
-      auto link = [target, digest, bytes](database::Transaction& tx) {
-        link_blob(tx, target.repository, digest, *bytes);
+      auto link = [target, from, digest, bytes](database::Transaction& tx) {
+        const bool there = blob_bytes(tx, from, digest).has_value();  // A sweep may have come between.
+        if (there) link_blob(tx, target.repository, digest, *bytes);
+        return there;
       };
-      co_await db_.write(link);
-      co_return created(fmt::format("/v2/{}/blobs/{}", target.repository, digest), digest);
+      const bool linked = co_await db_.write(link);
+      if (linked) co_return created(fmt::format("/v2/{}/blobs/{}", target.repository, digest), digest);
     }
   }
-  if (!make_room_for_upload()) co_return registry_error(429, "TOOMANYREQUESTS", "too many uploads are under way");
-  auto upload = std::make_shared<Upload>();
-  upload->id = random_.uuid();
-  upload->repository = target.repository;
-  upload->path = folder_ / "uploads" / upload->id;
-  upload->fd = ::open(upload->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (upload->fd < 0) co_return error_of(host::file_error(upload->path, "create", errno));
-  upload->touched = clock_.now();
-  uploads_[upload->id] = upload;
+  const auto begun = uploads_.begin(target.repository);
+  if (!begun) co_return error_of(begun.error());
+  const std::shared_ptr<Upload> upload = *begun;
   target.reference = upload->id;
   if (request.query_value("digest")) {
     http::Response finished = co_await finish_upload(target, request);
     // Nobody was told this upload's name, so nobody can go on with it.
-    if (finished.status != 201 && uploads_.contains(upload->id)) drop_upload(*upload);
+    if (finished.status != 201) uploads_.drop(*upload);
     co_return finished;
   }
   http::Response response = upload_state(target);
@@ -375,103 +386,45 @@ task<http::Response> Registry::begin_upload(Target target, http::Request& reques
   co_return response;
 }
 
-// Writes and hashes the body in pieces, off the loop.
-task<Result<void>> Registry::receive(std::shared_ptr<Upload> upload, http::Request& request) {
-  Result<void> outcome;
-  bool more = true;
-  while (more && outcome) {
-    auto piece = std::make_shared<std::string>();
-    while (more && piece->size() < kPieceBytes) {
-      auto part = co_await request.body->read_some();
-      if (!part) {
-        outcome = fail(Fault::invalid, "BLOB_UPLOAD_INVALID", part.error().message);
-        break;
-      }
-      more = !part->empty();
-      if (piece->empty()) {
-        *piece = std::move(*part);
-      } else {
-        *piece += *part;
-      }
-    }
-    if (!outcome || piece->empty()) break;
-    const std::uint64_t start = upload->bytes;
-    // At its own place in the file: what a full disk let through of a piece is overwritten by the next try, so that the
-    // file always holds what was hashed.
-    auto store = [upload, piece, start]() -> Result<void> {
-      for (std::size_t done = 0; done < piece->size();) {
-        const ssize_t written =
-            ::pwrite(upload->fd, piece->data() + done, piece->size() - done, static_cast<off_t>(start + done));
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return std::unexpected(host::file_error(upload->path, "write", errno));
-        done += static_cast<std::size_t>(written);
-      }
-      upload->hasher.update(*piece);
-      return {};
-    };
-    outcome = co_await pool_.run(store);
-    if (outcome) upload->bytes = start + piece->size();
-  }
-  upload->touched = clock_.now();
-  co_return outcome;
-}
-
 task<http::Response> Registry::continue_upload(Target target, http::Request& request) {
-  const auto upload = find_upload(target);
-  if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+  const auto upload = uploads_.find(target.repository, target.reference);
+  if (!upload) co_return unknown_upload();
   if (upload->busy) co_return upload_busy();
   const Claim claim(upload);
   if (const auto range = request.headers.find("Content-Range")) {
     const auto from = first_byte(request.headers, *range);
-    if (!from)
-      co_return registry_error(400, "BLOB_UPLOAD_INVALID",
-                               "Content-Range must be <first>-<last> and agree with Content-Length");
-    if (*from != upload->bytes) {
-      http::Response refused =
-          registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload->bytes));
-      refused.headers.set("Range", fmt::format("0-{}", upload->bytes == 0 ? 0 : upload->bytes - 1));
-      refused.headers.set("Location", fmt::format("/v2/{}/blobs/uploads/{}", target.repository, upload->id));
-      co_return refused;
-    }
+    if (!from) co_return bad_chunk();
+    if (*from != upload->bytes) co_return out_of_order(target, *upload);
   }
-  auto received = co_await receive(upload, request);
+  auto received = co_await uploads_.receive(upload, *request.body);
   if (!received) co_return error_of(received.error());
   http::Response response = upload_state(target);
   response.status = 202;
   co_return response;
 }
 
-// Verifies, syncs, names: only then do rows make the blob visible.
-task<Result<void>> Registry::commit(std::shared_ptr<Upload> upload, Digest digest) {
-  const std::filesystem::path path = blob_path(digest.text);
-  auto settle = [upload, digest, path]() -> Result<void> {
-    // A piece that failed half-way may have left bytes beyond the last whole one.
-    if (::ftruncate(upload->fd, static_cast<off_t>(upload->bytes)) != 0)
-      return std::unexpected(host::file_error(upload->path, "write", errno));
-    Digest actual = upload->hasher.finish();
-    if (digest.algorithm() != "sha256") {
-      const auto other = digest_of_file(upload->path, digest.algorithm());
-      if (!other) return fail(other);
-      actual = *other;
-    }
-    if (actual != digest)
-      return fail(Fault::invalid, "DIGEST_INVALID",
-                  fmt::format("the content has the digest {}, not {}; nothing was stored", actual.text, digest.text));
-    if (::fsync(upload->fd) != 0) return std::unexpected(host::file_error(upload->path, "sync", errno));
-    std::error_code error;
-    if (std::filesystem::create_directories(path.parent_path(), error)) {
-      if (auto kept = host::fsync_folder(path.parent_path().parent_path()); !kept) return kept;
-    }
-    std::filesystem::rename(upload->path, path, error);
-    if (error) return std::unexpected(host::file_error(path, "name", error.value()));
-    return host::fsync_folder(path.parent_path());
+task<Result<void>> Registry::keep(std::shared_ptr<Upload> upload, std::string repository, Digest digest) {
+  const Arriving arriving(arriving_, digest.text);
+  auto committed = co_await uploads_.commit(upload, digest);
+  // What a full disk stopped can be finished once there is room.
+  if (!committed && committed.error().fault == Fault::unavailable) co_return committed;
+  uploads_.drop(*upload);
+  if (!committed) co_return committed;
+  const auto bytes = static_cast<long long>(upload->bytes);
+  const std::string account = place_.account;
+  auto link = [repository, digest, bytes, account](database::Transaction& tx) -> Result<void> {
+    if (!get_repository(tx, repository)) return no_repository(repository, account);
+    link_blob(tx, repository, digest.text, bytes);
+    return {};
   };
-  co_return co_await pool_.run(settle);
+  auto linked = co_await db_.write(link);
+  if (linked) unused_since_[{.repository = repository, .digest = digest.text}] = clock_.now();
+  co_return linked;
 }
 
 task<http::Response> Registry::finish_upload(Target target, http::Request& request) {
-  const auto upload = find_upload(target);
-  if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+  const auto upload = uploads_.find(target.repository, target.reference);
+  if (!upload) co_return unknown_upload();
   const auto digest = parse_digest(request.query_value("digest").value_or(""));
   if (!digest)
     co_return registry_error(400, "DIGEST_INVALID", "the digest must be sha256:<64 hex> or sha512:<128 hex>");
@@ -479,35 +432,22 @@ task<http::Response> Registry::finish_upload(Target target, http::Request& reque
   const Claim claim(upload);
   if (const auto range = request.headers.find("Content-Range")) {
     const auto from = first_byte(request.headers, *range);
-    if (!from)
-      co_return registry_error(400, "BLOB_UPLOAD_INVALID",
-                               "Content-Range must be <first>-<last> and agree with Content-Length");
-    if (*from != upload->bytes)
-      co_return registry_error(416, "BLOB_UPLOAD_INVALID", fmt::format("the next byte is {}", upload->bytes));
+    if (!from) co_return bad_chunk();
+    if (*from != upload->bytes) co_return out_of_order(target, *upload);
   }
-  auto received = co_await receive(upload, request);
+  auto received = co_await uploads_.receive(upload, *request.body);
   if (!received) co_return error_of(received.error());
   const Digest wanted = *digest;
-  auto committed = co_await commit(upload, wanted);
-  drop_upload(*upload);
-  if (!committed) co_return error_of(committed.error());
-  const auto bytes = static_cast<long long>(upload->bytes);
-  const std::string account = place_.account;
-  auto link = [target, wanted, bytes, account](database::Transaction& tx) -> Result<void> {
-    if (!get_repository(tx, target.repository)) return no_repository(target.repository, account);
-    link_blob(tx, target.repository, wanted.text, bytes);
-    return {};
-  };
-  auto linked = co_await db_.write(link);
-  if (!linked) co_return error_of(linked.error());
+  auto kept = co_await keep(upload, target.repository, wanted);
+  if (!kept) co_return error_of(kept.error());
   co_return created(fmt::format("/v2/{}/blobs/{}", target.repository, wanted.text), wanted.text);
 }
 
 task<http::Response> Registry::cancel_upload(Target target) {
-  const auto upload = find_upload(target);
-  if (!upload) co_return registry_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+  const auto upload = uploads_.find(target.repository, target.reference);
+  if (!upload) co_return unknown_upload();
   if (upload->busy) co_return upload_busy();
-  drop_upload(*upload);
+  uploads_.drop(*upload);
   http::Response response;
   response.status = 204;
   co_return response;
@@ -518,8 +458,7 @@ task<http::Response> Registry::cancel_upload(Target target) {
 task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag, std::string text,
                                          std::string content_type, std::string expected, Instant now) {
   if (text.size() > kManifestBytesMax)
-    co_return fail(Fault::invalid, "RequestEntityTooLarge",
-                   fmt::format("a manifest has at most {} bytes", kManifestBytesMax));
+    co_return fail(Fault::invalid, "SIZE_INVALID", fmt::format("a manifest has at most {} bytes", kManifestBytesMax));
   auto manifest = parse_manifest(text, content_type);
   if (!manifest) co_return fail(manifest);
   std::string digest = digest_of(text).text;
@@ -540,6 +479,9 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
                     .manifest = text,
                     .bytes = parsed.image_bytes,
                     .pushed_at = now};
+  std::vector<std::string> references = parsed.blobs;
+  references.insert(references.end(), parsed.foreign.begin(), parsed.foreign.end());
+  references.insert(references.end(), parsed.manifests.begin(), parsed.manifests.end());
   const std::string event_id = random_.uuid();
   const Place place = place_;
   Outbox* outbox = &outbox_;
@@ -552,13 +494,13 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
                     fmt::format("the manifest names the blob {}, which is not in {}: push it first", blob, repository));
     }
     for (const std::string& child : parsed.manifests) {
-      if (!get_image(tx, repository, child))
+      if (!has_image(tx, repository, child))
         return fail(
             Fault::not_found, "MANIFEST_BLOB_UNKNOWN",
             fmt::format("the index names the manifest {}, which is not in {}: push it first", child, repository));
     }
     const auto before = tag.empty() ? std::nullopt : digest_of_tag(tx, repository, tag);
-    const bool is_new = !get_image(tx, repository, digest);
+    const bool is_new = !has_image(tx, repository, digest);
     PushOutcome outcome{
         .digest = digest, .changed = is_new || (!tag.empty() && before != digest), .subject = parsed.subject};
     if (before && before != digest && known->mutability == "IMMUTABLE")
@@ -567,7 +509,7 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
                               "because the repository is immutable.",
                               tag, repository));
     if (!outcome.changed) return outcome;
-    if (is_new) put_image(tx, image);
+    if (is_new) put_image(tx, image, references);
     if (!tag.empty()) put_tag(tx, repository, tag, digest);
     database::append_journal(tx, now, "ecr.push", tag.empty() ? repository + "@" + digest : repository + ":" + tag,
                              fmt::format("{}{} is {}", repository, tag.empty() ? "" : ":" + tag, digest.substr(0, 19)),
@@ -593,10 +535,10 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
 
 task<http::Response> Registry::put_manifest(Target target, http::Request& request) {
   auto text = co_await http::read_all(*request.body, kManifestBytesMax);
-  if (!text)
-    co_return text.error().code == "RequestEntityTooLarge"
-        ? registry_error(413, "MANIFEST_INVALID", text.error().message)
-        : error_of(text.error());
+  if (!text) {
+    const bool large = text.error().code == "RequestEntityTooLarge";
+    co_return registry_error(large ? 413 : 400, large ? "SIZE_INVALID" : "MANIFEST_INVALID", text.error().message);
+  }
   const auto digest = parse_digest(target.reference);
   if (!digest && !valid_tag(target.reference))
     co_return registry_error(400, "TAG_INVALID", "'" + target.reference + "' is neither a tag nor a digest");
@@ -612,16 +554,30 @@ task<http::Response> Registry::put_manifest(Target target, http::Request& reques
   co_return response;
 }
 
-http::Response Registry::get_manifest(const Target& target) {
+http::Response Registry::get_manifest(const Target& target, bool is_pull) {
   std::string digest = target.reference;
   if (!parse_digest(digest)) digest = digest_of_tag(db_.read(), target.repository, target.reference).value_or("");
-  const auto image = get_image(db_.read(), target.repository, digest);
+  auto image = get_image(db_.read(), target.repository, digest);
   if (!image)
     return registry_error(404, "MANIFEST_UNKNOWN",
                           fmt::format("Requested image not found: {}:{}", target.repository, target.reference));
-  http::Response response = http::text_response(200, image->manifest, image->media_type);
+  if (is_pull) record_pull(*image);
+  http::Response response = http::text_response(200, std::move(image->manifest), image->media_type);
   response.headers.set("Docker-Content-Digest", image->digest);
   return response;
+}
+
+void Registry::record_pull(const Image& image) {
+  const Instant now = clock_.now();
+  Instant& noted = pulled_[{.repository = image.repository, .digest = image.digest}];
+  if (std::max(noted, image.pulled_at) + kPullsApart > now) return;
+  noted = now;
+  tasks_.spawn("ecr.record_pull", write_pull(image.repository, image.digest, now));
+}
+
+task<void> Registry::write_pull(std::string repository, std::string digest, Instant at) {
+  auto note = [repository, digest, at](database::Transaction& tx) { put_pulled_at(tx, repository, digest, at); };
+  co_await db_.write(note);
 }
 
 Registry::Removal Registry::remove(database::Transaction& tx, const std::string& repository, const std::string& tag,
@@ -681,11 +637,12 @@ task<http::Response> Registry::delete_manifest(Target target) {
 http::Response Registry::tags_list(const Target& target, const http::Request& request) {
   std::size_t count = kTagsPageMax;
   if (const auto n = request.query_value("n")) {
-    const auto [end, error] = std::from_chars(n->data(), n->data() + n->size(), count);
-    if (error != std::errc() || count > kTagsPageMax)
+    const auto wanted = parse_count(*n);
+    if (!wanted || *wanted > kTagsPageMax)
       return registry_error(400, "UNSUPPORTED",
                             "Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value "
                             "less than or equal to 1000'");
+    count = *wanted;
   }
   const std::string last = request.query_value("last").value_or("");
   json::array tags;
@@ -709,8 +666,8 @@ http::Response Registry::referrers(const Target& target, const http::Request& re
     return registry_error(400, "DIGEST_INVALID", "'" + target.reference + "' is not a digest");
   const auto wanted = request.query_value("artifactType");
   json::array manifests;
-  for (const Image& image : list_images(db_.read(), target.repository)) {
-    if (image.subject != target.reference || (wanted && *wanted != image.artifact_type)) continue;
+  for (const Image& image : list_referrers(db_.read(), target.repository, target.reference)) {
+    if (wanted && *wanted != image.artifact_type) continue;
     json::object descriptor = {
         {"mediaType", image.media_type}, {"digest", image.digest}, {"size", image.manifest.size()}};
     if (!image.artifact_type.empty()) descriptor["artifactType"] = image.artifact_type;

@@ -4,7 +4,6 @@
 #pragma once
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
 
 #include "base/arn.h"
@@ -12,6 +11,7 @@
 #include "ecr/manifest.h"
 #include "ecr/ports.h"
 #include "ecr/store.h"
+#include "ecr/uploads.h"
 #include "host/clock.h"
 #include "host/files.h"
 #include "http/message.h"
@@ -30,9 +30,12 @@ class Registry {
   Registry(asio::any_io_executor executor, database::Database& db, host::Pool& pool, host::Clock& clock,
            host::Random& random, Place place, std::filesystem::path folder, std::string host, Outbox& outbox,
            Permissions& permissions);
-  // Makes the folders and the token key, and removes uploads and blobs that nothing refers to.  Throws on a broken
-  // disk.
+  // Makes the folders and the token key, finds uploads that were under way, and begins to sweep now and then.  Throws
+  // on a broken disk.
   void start();
+  // Removes what nothing needs any more: stale uploads, blobs that for an hour no image has named and nobody has asked
+  // for, and files without a row.
+  task<void> sweep(Instant now);
 
   task<http::Response> serve(http::Request& request);
 
@@ -50,36 +53,38 @@ class Registry {
   Removal remove(database::Transaction& tx, const std::string& repository, const std::string& tag,
                  const std::string& digest, Instant now);
 
+  // Notes that the image was pulled, at most once a minute.  The pull does not wait for it, nor fail with it.
+  void record_pull(const Image& image);
+
   database::Database& db() { return db_; }
   host::Clock& clock() { return clock_; }
   const Place& place() const { return place_; }
   const std::string& host() const { return host_; }
 
  private:
-  struct Upload;
   Result<wire::Caller> login(const http::Request& request, Instant now) const;
+  task<http::Response> answer(http::Request& request);
   task<http::Response> route(Target target, http::Request& request, wire::Caller caller);
-  task<http::Response> get_blob(Target target, http::Request& request);
+  http::Response get_blob(const Target& target, const http::Request& request);
   task<http::Response> begin_upload(Target target, http::Request& request, wire::Caller caller);
   // The size of the blob in the repository to mount it from; nullopt when it is not there or the caller may not read
   // it.
   std::optional<long long> mountable(const wire::Caller& caller, const std::string& from, const std::string& digest);
-  bool make_room_for_upload();
-  void drop_upload(const Upload& upload);
+  // Makes the finished upload a blob of the repository.  Ends the upload, unless the disk was at fault.
+  task<Result<void>> keep(std::shared_ptr<Upload> upload, std::string repository, Digest digest);
   task<http::Response> continue_upload(Target target, http::Request& request);
   task<http::Response> finish_upload(Target target, http::Request& request);
   http::Response upload_state(const Target& target);
+  http::Response out_of_order(const Target& target, const Upload& upload);
   task<http::Response> cancel_upload(Target target);
   task<http::Response> put_manifest(Target target, http::Request& request);
-  http::Response get_manifest(const Target& target);
+  http::Response get_manifest(const Target& target, bool is_pull);
   task<http::Response> delete_manifest(Target target);
   http::Response tags_list(const Target& target, const http::Request& request);
   http::Response referrers(const Target& target, const http::Request& request);
-  task<Result<void>> receive(std::shared_ptr<Upload> upload,
-                             http::Request& request);  // Of an upload that the handler has claimed.
-  task<Result<void>> commit(std::shared_ptr<Upload> upload, Digest digest);
-  std::shared_ptr<Upload> find_upload(const Target& target);
-  std::filesystem::path blob_path(const std::string& digest) const;
+  std::optional<long long> blob_size(const std::string& repository, const std::string& digest);
+  task<void> tend();
+  task<void> write_pull(std::string repository, std::string digest, Instant at);
 
   asio::any_io_executor executor_;
   database::Database& db_;
@@ -92,7 +97,11 @@ class Registry {
   Outbox& outbox_;
   Permissions& permissions_;
   std::string token_key_;
-  std::map<std::string, std::shared_ptr<Upload>> uploads_;
+  Uploads uploads_;
+  std::map<std::string, int> arriving_;   // Digests between their file and their row: how many requests.
+  std::map<Link, Instant> unused_since_;  // Blobs that no image names: since when, or when somebody last asked.
+  std::map<Link, Instant> pulled_;        // Images whose pull was recorded since the last sweep.
+  TaskGroup tasks_;                       // Last, so that it ends first.
 };
 
 }  // namespace slipway::ecr
