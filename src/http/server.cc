@@ -325,6 +325,8 @@ Result<void> Server::listen() {
   if (!error) state_->acceptor.bind(endpoint, error);
   if (!error) state_->acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
+    error_code ignored;
+    state_->acceptor.close(ignored);  // So that it can be tried again.
     return fail(Fault::unavailable, "SLW-102",
                 fmt::format("cannot listen on {}:{}: {}. Choose another port.", state_->options.address,
                             state_->options.port, error.message()));

@@ -36,6 +36,8 @@ using namespace std::chrono_literals;
 constexpr int kPoolThreads = 2;
 constexpr Duration kStopGrace = 2s;
 constexpr Duration kEngineMax = 5s;
+constexpr Duration kPortWait = 1s;
+constexpr Duration kPortPoll = 10ms;
 
 std::string read_instance_id(const StateFolder& folder, host::Random& random) {
   const auto file = folder.root / "instance";
@@ -106,7 +108,7 @@ class Region {
     registry_.start();
     archive_.start();
     if (auto started = functions_.start(); !started) co_return started;
-    if (auto listening = server_.listen(); !listening) co_return listening;
+    if (auto listening = co_await listen(); !listening) co_return listening;
     const About about{.pid = ::getpid(),
                       .endpoint = endpoint(),
                       .instance_id = instance_id_,
@@ -153,6 +155,16 @@ class Region {
     if (host::find_program("haproxy").empty())
       co_return fail(Fault::not_found, "SLW-105", "HAProxy is not installed. On Debian: apt-get install haproxy");
     co_return Result<void>{};
+  }
+
+  // A daemon that was killed may let go of its port a little later than of its lock.
+  task<Result<void>> listen() {
+    auto listening = server_.listen();
+    for (Duration waited{}; !listening && waited < kPortWait; waited += kPortPoll) {
+      co_await pause(kPortPoll);
+      listening = server_.listen();
+    }
+    co_return listening;
   }
 
   ApplyParts apply_parts() {

@@ -7,17 +7,27 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/run.h"
 #include "base/text.h"
 #include "host/files.h"
+#include "http/client.h"
 
 namespace slipway::region {
 namespace {
 
+using namespace std::chrono_literals;
+
+// A daemon that was killed holds its lock until the kernel has taken it apart, which takes seconds on a busy disk.
+constexpr auto kLockWait = 10s;
+constexpr auto kLockPoll = 5ms;
+constexpr Duration kAnswerMax = 500ms;
 constexpr std::size_t kSocketFolderBytesMax = 80;  // Leaves room for a socket's name within sun_path's 107 bytes.
 
 std::filesystem::path lock_file(const StateFolder& folder) {
@@ -33,6 +43,17 @@ int try_lock(const StateFolder& folder) {
   ::close(fd);
   errno = why;
   return -1;
+}
+
+// Whether a daemon is there, as opposed to one that is ending: it answers.
+bool answers(const StateFolder& folder) {
+  const auto about = read_about(folder);
+  if (!about) return false;
+  const http::ClientOptions options{
+      .endpoint = about->endpoint, .connect_timeout = kAnswerMax, .read_timeout = kAnswerMax};
+  const http::ClientRequest request{.target = "/_slipway/health"};
+  const auto answer = run(http::fetch(options, request));
+  return answer && answer->status == 200;
 }
 
 }  // namespace
@@ -60,9 +81,18 @@ Result<void> lock_state_folder(const StateFolder& folder) {
                 fmt::format("cannot make the state folder {}: {}. Choose another with --state DIR.",
                             folder.root.native(), error.message()));
   }
-  ::chmod(folder.root.c_str(), 0700);    // It holds keys.
-  if (try_lock(folder) >= 0) return {};  // Kept open on purpose: the lock lives as long as the process.
-  if (errno == EWOULDBLOCK) {
+  ::chmod(folder.root.c_str(), 0700);  // It holds keys.
+  // The descriptor is kept open on purpose: the lock lives as long as the process.
+  int locked = try_lock(folder);
+  int why = errno;
+  const auto give_up = std::chrono::steady_clock::now() + kLockWait;
+  while (locked < 0 && why == EWOULDBLOCK && std::chrono::steady_clock::now() < give_up && !answers(folder)) {
+    std::this_thread::sleep_for(kLockPoll);
+    locked = try_lock(folder);
+    why = errno;
+  }
+  if (locked >= 0) return {};
+  if (why == EWOULDBLOCK) {
     return fail(Fault::conflict, "SLW-101",
                 fmt::format("a region already runs on {}. Use it (slipway status), end it (slipway down), or choose "
                             "another folder with --state DIR.",
@@ -70,7 +100,7 @@ Result<void> lock_state_folder(const StateFolder& folder) {
   }
   return fail(Fault::unavailable, "SLW-103",
               fmt::format("cannot write to the state folder {}: {}. Choose another with --state DIR.",
-                          folder.root.native(), std::strerror(errno)));
+                          folder.root.native(), std::strerror(why)));
 }
 
 Result<void> write_about(const StateFolder& folder, const About& about) {

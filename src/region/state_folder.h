@@ -36,6 +36,7 @@ struct About {
 StateFolder find_state_folder(const std::string& option);
 
 // Makes the folder (0700) and takes its lock.  Held until the process ends.
+// One that is ending (it holds the lock and does not answer) is waited for, 10 s at most.
 // Fails with SLW-101 when another daemon holds it, SLW-103 when the folder cannot be made or written.
 Result<void> lock_state_folder(const StateFolder& folder);
 
