@@ -627,8 +627,7 @@ class Api {
     service.load_balancers = get_array(input, "loadBalancers");
     for (const json::value& balancer : service.load_balancers) {
       const std::string arn = get_string(balancer.as_object(), "targetGroupArn");
-      if (auto known = scheduler_.targets().check(arn); !known)
-        return invalid(fmt::format("The target group {} does not have an associated load balancer.", arn));
+      if (auto usable = scheduler_.targets().check(arn); !usable) return invalid(usable.error().message);
     }
     return {};
   }

@@ -37,7 +37,7 @@ struct TargetStatus {
 class TargetGroups {
  public:
   virtual ~TargetGroups() = default;
-  virtual Result<void> check(const std::string& arn) = 0;  // Fails when there is no such group.
+  virtual Result<void> check(const std::string& arn) = 0;  // Fails when there is no such group, or no listener uses it.
   // Both are idempotent.  A target that has drained disappears from targets().
   virtual task<Result<void>> register_target(std::string arn, std::string id, std::string address, int port) = 0;
   virtual task<Result<void>> deregister_target(std::string arn, std::string id) = 0;

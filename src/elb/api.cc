@@ -188,6 +188,7 @@ class Api {
           return fail(Fault::conflict, "ResourceInUse",
                       fmt::format("Target group '{}' is currently in use by a listener or a rule", arn));
       }
+      for (const Target& target : list_targets(tx, arn)) erase(tx, target);
       erase(tx, "group", arn);
       return {};
     };

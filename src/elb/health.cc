@@ -54,6 +54,8 @@ const char* state_text(TargetState state) {
       return "unhealthy";
     case TargetState::draining:
       return "draining";
+    case TargetState::unused:
+      return "unused";
   }
   return "";
 }

@@ -17,7 +17,8 @@ struct HealthCheck {
   std::string matcher = "200";  // "200", "200,202", "200-399"
 };
 
-enum class TargetState { initial, healthy, unhealthy, draining };
+// `unused`: no listener sends requests to its group, so that nothing is probed.
+enum class TargetState { initial, healthy, unhealthy, draining, unused };
 
 struct TargetHealth {
   TargetState state = TargetState::initial;

@@ -19,6 +19,7 @@ constexpr Duration kDrainPoll = 5ms;
 constexpr int kQuietPolls = 2;  // A drained server is seen without requests this often in a row.
 constexpr Duration kCommandRetry = 100ms;
 constexpr Duration kTurnPoll = 1ms;
+constexpr Duration kUnusedLook = 60s;     // A target that no listener uses is looked at this often; a bell is sooner.
 constexpr Duration kDelayDefault = 300s;  // deregistration_delay.timeout_seconds
 
 // "arn:…:targetgroup/name/0123" -> "name"; names are unique in a region.
@@ -107,6 +108,7 @@ std::string Balancer::configuration() {
   }
   std::vector<Backend> backends;
   for (const Document& group : list(db_.read(), "group")) {
+    if (!in_use(group.arn)) continue;
     Backend backend{.name = backend_name(group.arn), .taken = {}};
     for (const Target& target : list_targets(db_.read(), group.arn))
       backend.taken.push_back({.number = target.slot,
@@ -118,15 +120,22 @@ std::string Balancer::configuration() {
   return render(frontends, backends);
 }
 
+bool Balancer::in_use(const std::string& group) {
+  const auto listeners = list(db_.read(), "listener");
+  return std::ranges::any_of(listeners,
+                             [&](const Document& one) { return get_string(one.body, "TargetGroupArn") == group; });
+}
+
 task<void> Balancer::take_turn() {
   while (changing_) co_await pause(kTurnPoll);
   changing_ = true;
 }
 
 // What every slot in use must be told.
-std::vector<std::string> Balancer::commands_for_all() const {
+std::vector<std::string> Balancer::commands_for_all() {
   std::vector<std::string> commands;
   for (const Target& target : list_targets(db_.read(), "")) {
+    if (!in_use(target.group)) continue;
     const std::string server = server_name(target);
     if (target.in_traffic && !target.draining)
       commands.push_back(fmt::format("set server {} addr {} port {}", server, target.address, target.port));
@@ -149,9 +158,18 @@ task<Result<void>> Balancer::conform(std::string text) {
   co_return co_await proxy_.record(text);
 }
 
+// Keeps the text of what runs.  One whose structure does not run yet is left to the restructure() that brings it about.
+task<Result<void>> Balancer::record_running() {
+  const std::string text = configuration();
+  if (structure_of(proxy_.current()) != structure_of(text)) co_return Result<void>{};
+  co_return co_await proxy_.record(text);
+}
+
 task<Result<void>> Balancer::restructure() {
   co_await take_turn();
   const Turn turn(changing_);
+  // A listener may have made a group used or unused: its targets look at it again.
+  for (const auto& [key, bell] : bells_) bell->ring();
   if (list(db_.read(), "listener").empty()) co_return co_await proxy_.stop();
   const std::string text = configuration();
   auto conformed = co_await conform(text);
@@ -244,30 +262,54 @@ task<void> Balancer::run_target(std::string group, std::string id) {
     const auto document = get(db_.read(), "group", group);
     if (!target || !document) break;
     if (target->draining) {
-      co_await drain(*target);
+      co_await drain(*target, deregistration_delay_of(document->body));
       break;
     }
     const HealthCheck check = health_check_of(document->body);
-    const Probe seen = co_await probe(*target, check);
-    const auto current = get_target(db_.read(), group, id);
-    if (!current || current->draining) continue;
     const TargetHealth before = health_[key];
-    health_[key] = judge(before, check, seen, clock_.now());
-    const bool wanted = health_[key].state == TargetState::healthy;
-    if (wanted != current->in_traffic) {
-      auto moved = co_await set_traffic(*current, wanted);
-      if (!moved) {
-        log_warn("elb", "cannot move " + id + ": " + moved.error().message);
-        co_await pause(kCommandRetry);
-        continue;
-      }
+    const bool settled = in_use(group) ? co_await examine(*target, check) : co_await rest(*target);
+    const TargetHealth& now = health_[key];
+    if (before.state != now.state || before.description != now.description) tell();
+    if (!settled) {
+      co_await pause(kCommandRetry);
+    } else {
+      co_await bells_.at(key)->wait(now.state == TargetState::unused ? kUnusedLook : until_next_probe(now, check));
     }
-    if (before.state != health_[key].state || before.description != health_[key].description) tell();
-    co_await bells_.at(key)->wait(until_next_probe(health_[key], check));
   }
   bells_.erase(key);
   health_.erase(key);
   tell();
+}
+
+// Probes the target once and moves it into or out of traffic; false when HAProxy did not follow.
+task<bool> Balancer::examine(Target target, HealthCheck check) {
+  const Key key{target.group, target.id};
+  const Probe seen = co_await probe(target, check);
+  const auto current = get_target(db_.read(), target.group, target.id);
+  if (!current || current->draining) co_return true;
+  const TargetHealth before = health_[key].state == TargetState::unused ? TargetHealth{} : health_[key];
+  health_[key] = judge(before, check, seen, clock_.now());
+  const bool wanted = health_[key].state == TargetState::healthy;
+  if (wanted == current->in_traffic) co_return true;
+  const auto moved = co_await set_traffic(*current, wanted);
+  if (!moved) log_warn("elb", "cannot move " + target.id + ": " + moved.error().message);
+  co_return moved.has_value();
+}
+
+// No listener sends requests to the target's group: nothing is probed, and nothing is in traffic.
+task<bool> Balancer::rest(Target target) {
+  health_[{target.group, target.id}] = {
+      .state = TargetState::unused,
+      .reason = "Target.NotInUse",
+      .description = "Target group is not configured to receive traffic from the load balancer"};
+  auto out = [target](database::Transaction& tx) {
+    auto known = get_target(tx, target.group, target.id);
+    if (!known || !known->in_traffic) return;
+    known->in_traffic = false;
+    put(tx, *known);
+  };
+  if (target.in_traffic) co_await db_.write(out);
+  co_return true;
 }
 
 task<Probe> Balancer::probe(Target target, HealthCheck check) {
@@ -308,8 +350,7 @@ task<Result<void>> Balancer::change_slot(Target target, std::vector<std::string>
       put(tx, *known);
     };
     co_await db_.write(save);
-    const std::string text = configuration();
-    outcome = co_await proxy_.record(text);
+    outcome = co_await record_running();
   }
   co_return outcome;
 }
@@ -324,41 +365,48 @@ task<Result<void>> Balancer::set_traffic(Target target, bool on) {
   co_return co_await change_slot(target, commands);
 }
 
-task<void> Balancer::drain(Target target) {
-  const std::string server = server_name(target);
+// Requests that the target serves, in every worker of HAProxy; nothing when HAProxy does not say.
+task<std::optional<long long>> Balancer::requests_of(Target target) {
+  const auto rows = co_await proxy_.stats();
+  if (!rows) co_return std::nullopt;
   const std::string backend = backend_name(target.group);
-  const auto document = get(db_.read(), "group", target.group);
-  const Instant deadline = target.draining_at + deregistration_delay_of(document->body);
-  const std::vector<std::string> out = {fmt::format("set server {} state drain", server)};
-  for (;;) {
-    auto drained = co_await proxy_.command(out);
-    if (drained) break;
+  const std::string slot = fmt::format("s{}", target.slot);
+  long long requests = 0;
+  for (const host::ProxyStatRow& row : *rows) {
+    if (row.backend == backend && row.server == slot) requests += row.sessions + row.queued;
+  }
+  co_return requests;
+}
+
+// Repeats what must be said to HAProxy until it answers, for as long as the target's group has a place in it.
+task<void> Balancer::insist(Target target, std::vector<std::string> commands) {
+  while (in_use(target.group)) {
+    const auto told = co_await proxy_.command(commands);
+    if (told) co_return;
     co_await pause(kCommandRetry);
   }
+}
+
+task<void> Balancer::drain(Target target, Duration delay) {
+  const std::string server = server_name(target);
+  const Instant deadline = target.draining_at + delay;
+  const std::vector<std::string> out = {fmt::format("set server {} state drain", server)};
+  co_await insist(target, out);
   for (int quiet = 0; quiet < kQuietPolls && clock_.now() < deadline;) {
     co_await pause(kDrainPoll);
-    auto rows = co_await proxy_.stats();
-    if (!rows) continue;
-    const std::string slot = fmt::format("s{}", target.slot);
-    const auto row = std::ranges::find_if(
-        *rows, [&](const host::ProxyStatRow& r) { return r.backend == backend && r.server == slot; });
-    const bool idle = row == rows->end() || (row->sessions == 0 && row->queued == 0);
-    quiet = idle ? quiet + 1 : 0;
+    const auto requests = co_await requests_of(target);
+    if (!requests && in_use(target.group)) continue;
+    quiet = requests.value_or(0) == 0 ? quiet + 1 : 0;
   }
   std::vector<std::string> last;
   if (clock_.now() >= deadline) last.push_back(fmt::format("shutdown sessions server {}", server));
   last.push_back(fmt::format("set server {} state maint", server));
-  for (;;) {
-    auto gone = co_await proxy_.command(last);
-    if (gone) break;
-    co_await pause(kCommandRetry);
-  }
+  co_await insist(target, last);
   co_await take_turn();
   const Turn turn(changing_);
   auto forget = [target](database::Transaction& tx) { erase(tx, target); };
   co_await db_.write(forget);
-  const std::string text = configuration();
-  (void)co_await proxy_.record(text);
+  (void)co_await record_running();
 }
 
 }  // namespace slipway::elb

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,10 @@ class Balancer {
   task<Result<void>> start();
   task<void> stop();  // HAProxy goes on.
 
-  // Records the target and begins to probe it.  No effect on one that is registered with the same address.
+  // A listener sends requests to it.
+  bool in_use(const std::string& group);
+  // Records the target and begins to probe it as soon as its group is in use.  No effect on one that is registered with
+  // the same address.
   task<Result<void>> register_target(std::string group, std::string id, std::string address, int port);
   // Begins to drain; the target disappears from targets() when its last request is answered or the group's
   // deregistration delay is over.  No effect on one that drains; Fault::not_found when there is none.
@@ -55,13 +59,18 @@ class Balancer {
 
   task<void> watch_proxy();
   task<void> run_target(std::string group, std::string id);
+  task<bool> examine(Target target, HealthCheck check);
+  task<bool> rest(Target target);
   task<Probe> probe(Target target, HealthCheck check);
   task<Result<void>> set_traffic(Target target, bool on);
-  task<void> drain(Target target);
+  task<void> drain(Target target, Duration delay);
+  task<std::optional<long long>> requests_of(Target target);
+  task<void> insist(Target target, std::vector<std::string> commands);
   // HAProxy's state, its file and the tables change together: one change at a time.
   task<void> take_turn();
   task<Result<void>> conform(std::string text);
-  std::vector<std::string> commands_for_all() const;
+  task<Result<void>> record_running();
+  std::vector<std::string> commands_for_all();
   task<Result<void>> change_slot(Target target, std::vector<std::string> commands);
   std::string configuration();
   void tell() {

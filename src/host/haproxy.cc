@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <map>
 
 #include "base/log.h"
@@ -47,7 +49,12 @@ std::string start_time(int pid) {
   return fields.size() > 19 && fields[0] != "Z" ? fields[19] : std::string();
 }
 
-task<Result<std::string>> exchange(std::filesystem::path socket_path, std::string text) {
+enum class Then {
+  wait,
+  finish
+};  // `finish`: says that nothing follows, without which a master keeps the connection open.
+
+task<Result<std::string>> exchange(std::filesystem::path socket_path, std::string text, Then then = Then::wait) {
   error_code error;
   asio::local::stream_protocol::socket socket(co_await asio::this_coro::executor);
   const asio::local::stream_protocol::endpoint there(socket_path.string());
@@ -56,6 +63,7 @@ task<Result<std::string>> exchange(std::filesystem::path socket_path, std::strin
     co_return fail(Fault::unavailable, "ProxyUnavailable",
                    fmt::format("HAProxy does not answer at {}: {}", socket_path.native(), error.message()));
   co_await asio::async_write(socket, asio::buffer(text), asio::redirect_error(asio::use_awaitable, error));
+  if (!error && then == Then::finish) socket.shutdown(asio::socket_base::shutdown_send, error);
   std::string answer;
   std::string piece(65536, '\0');
   while (!error) {
@@ -66,6 +74,63 @@ task<Result<std::string>> exchange(std::filesystem::path socket_path, std::strin
   if (error != asio::error::eof)
     co_return fail(Fault::unavailable, "ProxyUnavailable", "HAProxy broke off: " + error.message());
   co_return answer;
+}
+
+// The rows of `show stat`: CSV below a line of names.
+std::vector<ProxyStatRow> parse_stats(const std::string& text) {
+  std::vector<ProxyStatRow> rows;
+  std::map<std::string, std::size_t> columns;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.empty()) continue;
+    const auto fields = split(line, ',');
+    if (line.starts_with("# ")) {
+      for (std::size_t i = 0; i < fields.size(); ++i) columns[i == 0 ? fields[i].substr(2) : fields[i]] = i;
+      continue;
+    }
+    const auto field = [&](const char* name) {
+      const auto at = columns.find(name);
+      return at != columns.end() && at->second < fields.size() ? fields[at->second] : std::string();
+    };
+    rows.push_back({.backend = field("pxname"),
+                    .server = field("svname"),
+                    .status = field("status"),
+                    .sessions = number_of(field("scur")),
+                    .queued = number_of(field("qcur")),
+                    .responses_5xx = number_of(field("hrsp_5xx")),
+                    .requests = number_of(field("stot"))});
+  }
+  return rows;
+}
+
+// The rows of `show servers conn`, words below a line of names: what a worker that stops accepting still tells, since
+// `show stat` leaves stopped proxies out.  "b/s1 3/1 10.0.0.7 8080 - 5000 1 …": the seventh is the requests under way.
+std::vector<ProxyStatRow> parse_connections(const std::string& text) {
+  constexpr std::size_t kUsedNow = 6;
+  std::vector<ProxyStatRow> rows;
+  for (const std::string& line : split(text, '\n')) {
+    const auto fields = split(line, ' ');
+    const auto slash = fields.front().find('/');
+    if (fields.front().starts_with('#') || slash == std::string::npos || fields.size() <= kUsedNow) continue;
+    rows.push_back({.backend = fields.front().substr(0, slash),
+                    .server = fields.front().substr(slash + 1),
+                    .status = "",
+                    .sessions = number_of(fields[kUsedNow])});
+  }
+  return rows;
+}
+
+// The pids that `show proc` lists behind "# old workers".
+std::vector<long long> parse_old_workers(const std::string& text) {
+  std::vector<long long> pids;
+  bool old = false;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.starts_with("#")) {
+      old = line.starts_with("# old workers");
+    } else if (old && number_of(line) > 0) {
+      pids.push_back(number_of(line));
+    }
+  }
+  return pids;
 }
 
 class HaProxy final : public Proxy {
@@ -122,29 +187,15 @@ class HaProxy final : public Proxy {
   }
 
   task<Result<std::vector<ProxyStatRow>>> stats() override {
-    auto asking = exchange(socket(), "show stat -1 4 -1\n");
+    auto asking = exchange(socket(), "show stat -1 4 -1\n");  // Every server of every backend.
     auto answer = co_await with_deadline_result(std::move(asking));
     if (!answer) co_return fail(answer);
-    std::vector<ProxyStatRow> rows;
-    std::map<std::string, std::size_t> columns;
-    for (const std::string& line : split(*answer, '\n')) {
-      if (line.empty()) continue;
-      const auto fields = split(line, ',');
-      if (line.starts_with("# ")) {
-        for (std::size_t i = 0; i < fields.size(); ++i) columns[i == 0 ? fields[i].substr(2) : fields[i]] = i;
-        continue;
-      }
-      const auto field = [&](const char* name) {
-        const auto at = columns.find(name);
-        return at != columns.end() && at->second < fields.size() ? fields[at->second] : std::string();
-      };
-      rows.push_back({.backend = field("pxname"),
-                      .server = field("svname"),
-                      .status = field("status"),
-                      .sessions = number_of(field("scur")),
-                      .queued = number_of(field("qcur")),
-                      .responses_5xx = number_of(field("hrsp_5xx")),
-                      .requests = number_of(field("stot"))});
+    auto rows = parse_stats(*answer);
+    for (const long long old : co_await old_workers()) {
+      auto asking_old = exchange(master_socket(), fmt::format("@!{} show servers conn\n", old), Then::finish);
+      const auto more = co_await with_deadline_result(std::move(asking_old));
+      // One that ended meanwhile serves nobody.
+      if (more) std::ranges::move(parse_connections(*more), std::back_inserter(rows));
     }
     co_return rows;
   }
@@ -166,6 +217,7 @@ class HaProxy final : public Proxy {
   std::filesystem::path config_file() const { return folder_ / "haproxy.cfg"; }
   std::filesystem::path pid_file() const { return folder_ / "haproxy.pid"; }
   std::filesystem::path socket() const { return folder_ / "haproxy.sock"; }
+  std::filesystem::path master_socket() const { return folder_ / "haproxy-master.sock"; }
   std::filesystem::path log_file() const { return folder_ / "haproxy.log"; }
 
   static void replace(std::string& text, std::string_view what, const std::string& with) {
@@ -219,7 +271,8 @@ class HaProxy final : public Proxy {
         [[maybe_unused]] const auto written = ::write(file, text.data(), text.size());
         ::_exit(0);
       }
-      ::execl(program.c_str(), program.c_str(), "-W", "-f", config_file().c_str(), static_cast<char*>(nullptr));
+      ::execl(program.c_str(), program.c_str(), "-W", "-S", master_socket().c_str(), "-f", config_file().c_str(),
+              static_cast<char*>(nullptr));
       ::_exit(127);
     }
     if (pid < 0)
@@ -235,6 +288,13 @@ class HaProxy final : public Proxy {
     const auto said = read_file(log_file());
     co_return fail(Fault::invalid, "SLW-106",
                    "HAProxy did not start: " + std::string(said ? trim(*said) : std::string_view("it said nothing")));
+  }
+
+  // Workers that a reload has replaced and that still serve connections.
+  task<std::vector<long long>> old_workers() {
+    auto asking = exchange(master_socket(), "show proc\n", Then::finish);
+    const auto answer = co_await with_deadline_result(std::move(asking));
+    co_return answer ? parse_old_workers(*answer) : std::vector<long long>{};
   }
 
   // The pid of the worker that answers the socket now; 0 when none does.

@@ -33,8 +33,11 @@ class Proxy {
   // Keeps `config` as the text of what runs now, after command() has brought that about: nothing is reloaded, and a
   // later apply() of the same text does nothing.
   virtual task<Result<void>> record(std::string config) = 0;
-  // Runs commands on the worker's socket, in order, on one connection; returns what each answered.
+  // Runs commands on the worker, in order; returns what each answered.  Workers that a reload has replaced take none:
+  // a request that they send to a server that is gone meets a refused connection and is tried elsewhere.
   virtual task<Result<std::vector<std::string>>> command(std::vector<std::string> commands) = 0;
+  // Of the worker, and of those that a reload has replaced and that still serve requests (of these: `sessions` only);
+  // a server has one row for each that knows it.
   virtual task<Result<std::vector<ProxyStatRow>>> stats() = 0;
   virtual task<Result<void>> stop() = 0;  // Ends master and workers.
 };

@@ -1,9 +1,15 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 
 #include "base/run.h"
 #include "host/clock.h"
 #include "host/files.h"
+#include "host/haproxy.h"
 #include "host/process.h"
 
 namespace slipway::host {
@@ -84,6 +90,59 @@ TEST(Random, TheSameSeedGivesTheSameIds) {
   EXPECT_EQ(a.uuid(), b.uuid());
   EXPECT_NE(a.uuid(), a.uuid());
   EXPECT_EQ(a.digits(19).size(), 19U);
+}
+
+// Sums over every worker's row of the server.
+task<long long> sessions_of(Proxy& proxy) {
+  const auto rows = co_await proxy.stats();
+  long long sessions = -1;
+  for (const ProxyStatRow& row : rows ? *rows : std::vector<ProxyStatRow>{}) {
+    if (row.server == "s1") sessions = std::max(sessions, 0LL) + row.sessions;
+  }
+  co_return sessions;
+}
+
+// Waits until `proxy` says so, 5 s at most, and returns what it said last.
+task<long long> wait_for_sessions(Proxy& proxy, long long wanted) {
+  long long seen = -1;
+  for (int i = 0; i < 500 && seen != wanted; ++i) {
+    seen = co_await sessions_of(proxy);
+    co_await pause(10ms);
+  }
+  co_return seen;
+}
+
+TEST(HaProxy, CountsTheRequestThatAReloadLeftToAnOldWorker) {
+  if (find_program("haproxy").empty()) GTEST_SKIP() << "HAProxy is not installed";
+  asio::io_context io(1);
+  using asio::ip::tcp;
+  tcp::acceptor service(io, {asio::ip::address_v4::loopback(), 0});
+  const auto port_of = [](const tcp::acceptor& one) { return one.local_endpoint().port(); };
+  std::uint16_t listen = 0;
+  {
+    const tcp::acceptor taken(io, {asio::ip::address_v4::loopback(), 0});
+    listen = port_of(taken);
+  }
+  const auto config = [&](const char* what_differs) {
+    return fmt::format(
+        "# {}\nglobal\n  master-worker no-exit-on-failure\n  stats socket %SOCKET% level admin expose-fd listeners\n"
+        "defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n"
+        "frontend f\n  bind 127.0.0.1:{}\n  default_backend b\nbackend b\n  server s1 127.0.0.1:{}\n",
+        what_differs, listen, port_of(service));
+  };
+  const auto proxy = make_haproxy(io.get_executor(), fresh_folder());
+  ASSERT_TRUE(run(proxy->apply(config("first")), io));
+  tcp::socket client(io);
+  client.connect({asio::ip::address_v4::loopback(), listen});
+  asio::write(client, asio::buffer(std::string("GET / HTTP/1.1\r\nHost: a\r\n\r\n")));
+  tcp::socket request = service.accept();
+  EXPECT_EQ(run(wait_for_sessions(*proxy, 1), io), 1);
+  ASSERT_TRUE(run(proxy->apply(config("second")), io));
+  EXPECT_EQ(run(wait_for_sessions(*proxy, 1), io), 1);
+  asio::write(request, asio::buffer(std::string("HTTP/1.1 204 No Content\r\n\r\n")));
+  request.close();
+  EXPECT_EQ(run(wait_for_sessions(*proxy, 0), io), 0);
+  EXPECT_TRUE(run(proxy->stop(), io));
 }
 
 }  // namespace

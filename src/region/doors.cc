@@ -116,8 +116,11 @@ task<Result<ecs::ResolvedImage>> TaskImages::resolve(std::string image) {
 }
 
 Result<void> TaskTargets::check(const std::string& arn) {
-  if (elb::get(balancer_.db().read(), "group", arn)) return {};
-  return fail(Fault::not_found, "TargetGroupNotFound", "there is no target group " + arn);
+  if (!elb::get(balancer_.db().read(), "group", arn))
+    return fail(Fault::not_found, "TargetGroupNotFound", fmt::format("The target group {} does not exist.", arn));
+  if (balancer_.in_use(arn)) return {};
+  return fail(Fault::invalid, "TargetGroupNotInUse",
+              fmt::format("The target group with targetGroupArn {} does not have an associated load balancer.", arn));
 }
 
 std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
@@ -128,6 +131,7 @@ std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
                              .description = view.health.description};
     switch (view.health.state) {
       case elb::TargetState::initial:
+      case elb::TargetState::unused:
         status.state = ecs::TargetStatus::State::initial;
         break;
       case elb::TargetState::healthy:
