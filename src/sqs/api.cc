@@ -16,16 +16,57 @@ using wire::Shape;
 constexpr long long kDelaySecondsMax = 900;
 constexpr long long kVisibilitySecondsMax = 43200;
 constexpr long long kWaitSecondsMax = 20;
-constexpr std::size_t kListMax = 1000;
+constexpr long long kListMax = 1000;
+
+// SQS words these bounds itself, where other services have "validation errors".
+Result<void> in_range(const json::object& input, const char* member, long long low, long long high,
+                      const std::string& must) {
+  if (!has(input, member)) return {};
+  const long long given = get_int(input, member);
+  if (given >= low && given <= high) return {};
+  return fail(Fault::invalid, "InvalidParameterValue",
+              "Value " + std::to_string(given) + " for parameter " + member + " is invalid. Reason: " + must);
+}
+
+Result<void> check_delay(const json::object& input) {
+  return in_range(input, "DelaySeconds", 0, kDelaySecondsMax, "DelaySeconds must be >= 0 and <= 900.");
+}
+
+Result<void> check_hidden(const json::object& input) {
+  return in_range(input, "VisibilityTimeout", 0, kVisibilitySecondsMax,
+                  "VisibilityTimeout must be an integer between 0 and 43200.");
+}
+
+Result<void> check_receive(const json::object& input) {
+  auto checked = in_range(input, "MaxNumberOfMessages", 1, kReceiveMax, "Must be between 1 and 10, if provided.");
+  if (checked) checked = check_hidden(input);
+  if (checked) checked = in_range(input, "WaitTimeSeconds", 0, kWaitSecondsMax, "Must be >= 0 and <= 20, if provided.");
+  return checked;
+}
+
+// The page of `all` after `token`, a name in base64; `out` gets its NextToken.
+Result<std::vector<Queue>> page_of(std::vector<Queue> all, const json::object& input, json::object& out) {
+  const auto size = static_cast<std::size_t>(get_int(input, "MaxResults", kListMax));
+  const std::string token = get_string(input, "NextToken");
+  const auto after = base64_decode(token);
+  if (!after) return fail(Fault::invalid, "InvalidParameterValue", "Invalid or expired next token.");
+  if (!token.empty()) std::erase_if(all, [&](const Queue& queue) { return queue.name <= *after; });
+  if (all.size() <= size) return all;
+  all.resize(size);
+  // Without MaxResults a caller does not know of pages: SQS answers a thousand and no token.
+  if (has(input, "MaxResults")) out["NextToken"] = base64_encode(all.back().name);
+  return all;
+}
 
 std::optional<Duration> seconds_of(const json::object& input, const char* member) {
   if (!has(input, member)) return std::nullopt;
   return std::chrono::seconds(get_int(input, member));
 }
 
-Result<MessageAttributes> read_attributes(const json::object& input) {
+MessageAttributes read_attributes(const json::object& input) {
   MessageAttributes out;
-  for (const auto& entry : get_object(input, "MessageAttributes")) {
+  const json::object all = get_object(input, "MessageAttributes");
+  for (const auto& entry : all) {
     const auto& given = entry.value().as_object();
     MessageAttribute attribute{.type = get_string(given, "DataType"), .value = {}};
     attribute.value = get_string(given, attribute.binary() ? "BinaryValue" : "StringValue");
@@ -36,7 +77,8 @@ Result<MessageAttributes> read_attributes(const json::object& input) {
 
 QueueAttributes read_queue_attributes(const json::object& input) {
   QueueAttributes out;
-  for (const auto& entry : get_object(input, "Attributes")) out[entry.key()] = view(entry.value().as_string());
+  const json::object all = get_object(input, "Attributes");
+  for (const auto& entry : all) out[entry.key()] = view(entry.value().as_string());
   return out;
 }
 
@@ -56,11 +98,12 @@ std::vector<std::string> system_attributes_asked(const json::object& input) {
 
 json::object system_attributes(const Message& message, const std::string& account,
                                const std::vector<std::string>& names) {
-  const std::map<std::string, std::string> all{
+  std::map<std::string, std::string> all{
       {"SenderId", account},
       {"SentTimestamp", std::to_string(message.sent.ms())},
       {"ApproximateReceiveCount", std::to_string(message.receives)},
       {"ApproximateFirstReceiveTimestamp", std::to_string(message.first_received.ms())}};
+  if (!message.dead_letter_of.empty()) all["DeadLetterQueueSourceArn"] = message.dead_letter_of;
   json::object out;
   for (const auto& [name, value] : all) {
     if (asked(names, name)) out[name] = value;
@@ -111,11 +154,13 @@ class Api {
   }
 
   task<Result<Answer>> list_queues(Call call) {
-    json::array urls;
-    for (const auto& queue : queues_.list(get_string(call.input, "QueueNamePrefix"))) {
-      if (urls.size() < kListMax) urls.push_back(json::value(queues_.url(queue.name)));
-    }
-    co_return Answer{.output = {{"QueueUrls", std::move(urls)}}};
+    co_return list_answer(queues_.list(get_string(call.input, "QueueNamePrefix")), call.input, "QueueUrls");
+  }
+
+  task<Result<Answer>> list_dead_letter_sources(Call call) {
+    const auto queue = queue_of(call);
+    if (!queue) co_return fail(queue);
+    co_return list_answer(queues_.sources_of(queue->name), call.input, "queueUrls");
   }
 
   task<Result<Answer>> get_queue_attributes(Call call) {
@@ -158,9 +203,17 @@ class Api {
   task<Result<Answer>> send_message_batch(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
+    const auto entries = batch_of(call);
+    if (!entries) co_return fail(entries);
+    std::size_t bytes = 0;
+    for (const auto& entry : *entries) bytes += get_string(entry.as_object(), "MessageBody").size();
+    if (bytes > kMessageBytesMax)
+      co_return fail(Fault::invalid, "AWS.SimpleQueueService.BatchRequestTooLong",
+                     "Batch requests cannot be longer than " + std::to_string(kMessageBytesMax) +
+                         " bytes. You have sent " + std::to_string(bytes) + " bytes.");
     json::array good;
     json::array bad;
-    for (const auto& entry : get_array(call.input, "Entries")) {
+    for (const auto& entry : *entries) {
       auto sent = co_await send_one(queue->name, entry.as_object());
       const auto id = get_string(entry.as_object(), "Id");
       if (sent) (*sent)["Id"] = id;
@@ -172,6 +225,7 @@ class Api {
   task<Result<Answer>> receive_message(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
+    if (auto checked = check_receive(call.input); !checked) co_return fail(checked);
     const auto wait = seconds_of(call.input, "WaitTimeSeconds")
                           .value_or(std::chrono::seconds(queue->number("ReceiveMessageWaitTimeSeconds")));
     const auto most = static_cast<int>(get_int(call.input, "MaxNumberOfMessages", 1));
@@ -196,9 +250,11 @@ class Api {
   task<Result<Answer>> delete_message_batch(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
+    const auto entries = batch_of(call);
+    if (!entries) co_return fail(entries);
     json::array good;
     json::array bad;
-    for (const auto& entry : get_array(call.input, "Entries")) {
+    for (const auto& entry : *entries) {
       const auto id = get_string(entry.as_object(), "Id");
       const auto deleted = co_await queues_.delete_message(queue->name, get_string(entry.as_object(), "ReceiptHandle"));
       deleted ? good.push_back(json::object{{"Id", id}}) : bad.push_back(failed(id, deleted.error()));
@@ -209,11 +265,24 @@ class Api {
   task<Result<Answer>> change_message_visibility(Call call) {
     const auto queue = queue_of(call);
     if (!queue) co_return fail(queue);
-    const auto hidden = std::chrono::seconds(get_int(call.input, "VisibilityTimeout"));
-    const auto changed =
-        co_await queues_.change_visibility(queue->name, get_string(call.input, "ReceiptHandle"), hidden);
+    const auto changed = co_await hide_one(queue->name, call.input);
     if (!changed) co_return fail(changed);
     co_return Answer{};
+  }
+
+  task<Result<Answer>> change_message_visibility_batch(Call call) {
+    const auto queue = queue_of(call);
+    if (!queue) co_return fail(queue);
+    const auto entries = batch_of(call);
+    if (!entries) co_return fail(entries);
+    json::array good;
+    json::array bad;
+    for (const auto& entry : *entries) {
+      const auto id = get_string(entry.as_object(), "Id");
+      const auto changed = co_await hide_one(queue->name, entry.as_object());
+      changed ? good.push_back(json::object{{"Id", id}}) : bad.push_back(failed(id, changed.error()));
+    }
+    co_return Answer{.output = {{"Successful", std::move(good)}, {"Failed", std::move(bad)}}};
   }
 
   task<Result<Answer>> purge_queue(Call call) {
@@ -265,18 +334,42 @@ class Api {
     return *std::move(queue);
   }
 
+  static Result<json::array> batch_of(const Call& call) {
+    json::array entries = get_array(call.input, "Entries");
+    std::vector<std::string> ids;
+    for (const auto& entry : entries) ids.push_back(get_string(entry.as_object(), "Id"));
+    if (auto checked = check_batch(call.operation, ids); !checked) return fail(checked);
+    return entries;
+  }
+
+  Result<Answer> list_answer(std::vector<Queue> all, const json::object& input, const char* member) const {
+    json::object out;
+    const auto page = page_of(std::move(all), input, out);
+    if (!page) return fail(page);
+    json::array urls;
+    for (const auto& queue : *page) urls.push_back(json::value(queues_.url(queue.name)));
+    out[member] = std::move(urls);
+    return Answer{.output = std::move(out)};
+  }
+
+  task<Result<void>> hide_one(std::string queue, json::object input) {
+    if (auto checked = check_hidden(input); !checked) co_return checked;
+    const auto hidden = std::chrono::seconds(get_int(input, "VisibilityTimeout"));
+    co_return co_await queues_.change_visibility(queue, get_string(input, "ReceiptHandle"), hidden);
+  }
+
   static json::object failed(const std::string& id, const Error& error) {
     return {{"Id", id}, {"SenderFault", true}, {"Code", error.code}, {"Message", error.message}};
   }
 
   task<Result<json::object>> send_one(std::string queue, json::object input) {
+    if (auto checked = check_delay(input); !checked) co_return fail(checked);
     const auto attributes = read_attributes(input);
-    if (!attributes) co_return fail(attributes);
     const auto body = get_string(input, "MessageBody");
-    const auto id = co_await queues_.send_message(queue, body, *attributes, seconds_of(input, "DelaySeconds"));
+    const auto id = co_await queues_.send_message(queue, body, attributes, seconds_of(input, "DelaySeconds"));
     if (!id) co_return fail(id);
     json::object out{{"MD5OfMessageBody", md5_hex(body)}, {"MessageId", *id}};
-    if (!attributes->empty()) out["MD5OfMessageAttributes"] = md5_of_attributes(*attributes);
+    if (!attributes.empty()) out["MD5OfMessageAttributes"] = md5_of_attributes(attributes);
     co_return out;
   }
 
@@ -309,9 +402,10 @@ wire::Member refused_fifo(const char* member) {
 
 std::vector<wire::Member> message_members() {
   return {wire::required("MessageBody", wire::text()),
-          wire::optional("DelaySeconds", wire::integer(0, kDelaySecondsMax)),
+          wire::optional("DelaySeconds", wire::integer()),
           message_attributes("MessageAttribute"),
-          spelled(wire::ignored("MessageSystemAttributes", wire::document()), "MessageSystemAttribute"),
+          spelled(wire::refused("MessageSystemAttributes", wire::document(), "trace headers are not handed on yet"),
+                  "MessageSystemAttribute"),
           refused_fifo("MessageDeduplicationId"),
           refused_fifo("MessageGroupId")};
 }
@@ -322,9 +416,10 @@ Shape with_url(std::vector<wire::Member> members) {
 }
 
 wire::Member entries(const char* wire_name, std::vector<wire::Member> members) {
-  members.insert(members.begin(), wire::required("Id", wire::text(1, 80)));
+  members.insert(members.begin(), wire::required("Id", wire::text()));
   auto element = wire::structure(std::move(members));
-  return spelled(wire::required("Entries", wire::flattened(wire::list(std::move(element), 1, kReceiveMax))), wire_name);
+  // How many and with which ids, check_batch() says in SQS's own words.
+  return spelled(wire::optional("Entries", wire::flattened(wire::list(std::move(element)))), wire_name);
 }
 
 using Method = task<Result<Answer>> (Api::*)(Call);
@@ -351,9 +446,12 @@ std::vector<Entry> queue_entries() {
        &Api::get_queue_url},
       {"ListQueues",
        wire::structure({wire::optional("QueueNamePrefix", wire::text()),
-                        wire::ignored("MaxResults", wire::integer(1, kListMax)),
-                        wire::refused("NextToken", wire::text(), "all queues are answered at once")}),
+                        wire::optional("MaxResults", wire::integer(1, kListMax)),
+                        wire::optional("NextToken", wire::text())}),
        &Api::list_queues},
+      {"ListDeadLetterSourceQueues",
+       with_url({wire::optional("MaxResults", wire::integer(1, kListMax)), wire::optional("NextToken", wire::text())}),
+       &Api::list_dead_letter_sources},
       {"GetQueueAttributes", with_url({names("AttributeNames", "AttributeName")}), &Api::get_queue_attributes},
       {"SetQueueAttributes", with_url({attributes(true)}), &Api::set_queue_attributes},
       {"PurgeQueue", with_url({}), &Api::purge_queue},
@@ -373,19 +471,22 @@ std::vector<Entry> message_entries() {
        with_url({names("AttributeNames", "AttributeName"),
                  names("MessageSystemAttributeNames", "MessageSystemAttributeName"),
                  names("MessageAttributeNames", "MessageAttributeName"),
-                 wire::optional("MaxNumberOfMessages", wire::integer(1, kReceiveMax)),
-                 wire::optional("VisibilityTimeout", wire::integer(0, kVisibilitySecondsMax)),
-                 wire::optional("WaitTimeSeconds", wire::integer(0, kWaitSecondsMax)),
-                 refused_fifo("ReceiveRequestAttemptId")}),
+                 wire::optional("MaxNumberOfMessages", wire::integer()),
+                 wire::optional("VisibilityTimeout", wire::integer()),
+                 wire::optional("WaitTimeSeconds", wire::integer()), refused_fifo("ReceiveRequestAttemptId")}),
        &Api::receive_message},
       {"DeleteMessage", with_url({wire::required("ReceiptHandle", wire::text())}), &Api::delete_message},
       {"DeleteMessageBatch",
        with_url({entries("DeleteMessageBatchRequestEntry", {wire::required("ReceiptHandle", wire::text())})}),
        &Api::delete_message_batch},
       {"ChangeMessageVisibility",
-       with_url({wire::required("ReceiptHandle", wire::text()),
-                 wire::required("VisibilityTimeout", wire::integer(0, kVisibilitySecondsMax))}),
+       with_url({wire::required("ReceiptHandle", wire::text()), wire::required("VisibilityTimeout", wire::integer())}),
        &Api::change_message_visibility},
+      {"ChangeMessageVisibilityBatch",
+       with_url({entries(
+           "ChangeMessageVisibilityBatchRequestEntry",
+           {wire::required("ReceiptHandle", wire::text()), wire::required("VisibilityTimeout", wire::integer())})}),
+       &Api::change_message_visibility_batch},
   };
 }
 
@@ -431,7 +532,8 @@ wire::Service service(Queues& queues) {
   wire::Service out{.name = "sqs",
                     .protocols = {wire::Protocol::json_1_0},
                     .target_prefix = "AmazonSQS",
-                    .validation_code = "InvalidParameterValue"};
+                    .validation_code = "InvalidParameterValue",
+                    .query_error_code = query_error_code};
   out.operations = operations(queues, false);
   return out;
 }

@@ -2,8 +2,10 @@
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/digest.h"
 #include "base/result.h"
@@ -17,6 +19,7 @@ struct MessageAttribute {
   std::string type;   // "String", "Number.int", "Binary"
   std::string value;  // Binary: the bytes.
   bool binary() const { return type.starts_with("Binary"); }
+  bool operator==(const MessageAttribute&) const = default;
 };
 using MessageAttributes = std::map<std::string, MessageAttribute>;
 
@@ -30,6 +33,19 @@ QueueAttributes default_attributes();
 // Fails with InvalidAttributeName, InvalidAttributeValue, or Fault::unsupported for what we cannot
 // do.
 Result<void> check_attribute(const std::string& name, const std::string& value);
+
+// After so many receives a message goes to the dead-letter queue instead of being given out again.
+struct Redrive {
+  std::string dead_letter_arn;
+  int receives_max = 0;
+};
+// From a RedrivePolicy: {"deadLetterTargetArn":"arn:…","maxReceiveCount":3}; the count may be a text.  nullopt: none.
+Result<std::optional<Redrive>> parse_redrive(const std::string& policy);
+// Whether a RedriveAllowPolicy (empty: all may) lets `source_arn` use the queue for its dead letters.
+bool allows_redrive(const std::string& allow_policy, const std::string& source_arn);
+
+// The ids of a batch: 1 to 10, well formed, each once.  Fails with AWS's code; `operation`: "SendMessageBatch".
+Result<void> check_batch(const std::string& operation, const std::vector<std::string>& ids);
 
 Result<void> check_queue_name(std::string_view name);
 Result<void> check_message(std::string_view body, const MessageAttributes& attributes);

@@ -6,6 +6,19 @@ namespace slipway::sqs {
 
 namespace {
 
+const std::string kJsonPrefix = "com.amazonaws.sqs#";
+constexpr std::string_view kQueryPrefix = "AWS.SimpleQueueService.";
+// Codes whose shape is called otherwise; the rest differ in their prefix alone.
+const std::map<std::string_view, std::string_view> kJsonNames{
+    {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"},
+    {"QueueAlreadyExists", "QueueNameExists"},
+    {"ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid"},
+    {"InvalidAttributeName", "InvalidAttributeName"},
+    {"InvalidAttributeValue", "InvalidAttributeValue"},
+    {"InvalidMessageContents", "InvalidMessageContents"},
+    {"OverLimit", "OverLimit"},
+};
+
 // {"a": "1"} -> [{"Name": "a", "Value": "1"}]
 json::array pairs(const json::object& map, const char* name = "Name") {
   json::array out;
@@ -46,7 +59,7 @@ json::object query_answer(const std::string& operation, const json::object& answ
       out["*Attribute"] = pairs(value.as_object());
     } else if (name == "Tags") {
       out["*Tag"] = pairs(value.as_object(), "Key");
-    } else if (name == "QueueUrls") {
+    } else if (name == "QueueUrls" || name == "queueUrls") {
       out["*QueueUrl"] = value;
     } else if (name == "Successful") {
       out["*" + operation + "ResultEntry"] = value;
@@ -60,16 +73,23 @@ json::object query_answer(const std::string& operation, const json::object& answ
 }
 
 Error json_error(const Error& error) {
-  static const std::map<std::string, std::string> names{
-      {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"},
-      {"AWS.SimpleQueueService.UnsupportedOperation", "UnsupportedOperation"},
-      {"AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"},
-      {"QueueAlreadyExists", "QueueNameExists"},
-  };
-  const auto found = names.find(error.code);
   Error out = error;
-  if (found != names.end()) out.code = "com.amazonaws.sqs#" + found->second;
+  const std::string_view code = error.code;
+  if (const auto found = kJsonNames.find(code); found != kJsonNames.end()) {
+    out.code = kJsonPrefix + std::string(found->second);
+  } else if (code.starts_with(kQueryPrefix)) {
+    out.code = kJsonPrefix + std::string(code.substr(kQueryPrefix.size()));
+  }
   return out;
+}
+
+std::string query_error_code(const std::string& json_code) {
+  if (!json_code.starts_with(kJsonPrefix)) return json_code;
+  const std::string name = json_code.substr(kJsonPrefix.size());
+  for (const auto& [query, shape] : kJsonNames) {
+    if (shape == name) return std::string(query);
+  }
+  return std::string(kQueryPrefix) + name;
 }
 
 }  // namespace slipway::sqs

@@ -14,5 +14,8 @@ json::object query_answer(const std::string& operation, const json::object& answ
 // An error under its awsJson name: QueueDoesNotExist where query says
 // AWS.SimpleQueueService.NonExistentQueue.
 Error json_error(const Error& error);
+// The other way round, for the header that SDKs read: "com.amazonaws.sqs#QueueDoesNotExist" ->
+// "AWS.SimpleQueueService.NonExistentQueue".
+std::string query_error_code(const std::string& json_code);
 
 }  // namespace slipway::sqs

@@ -67,13 +67,29 @@ Result<void> check_attributes(const QueueAttributes& attributes) {
   return {};
 }
 
+void forget_expired(database::Transaction& tx, const Queue& queue, Instant now) {
+  const auto oldest = now - std::chrono::seconds(queue.number("MessageRetentionPeriod"));
+  tx.execute("DELETE FROM sqs_messages WHERE queue = ?1 AND sent < ?2", {queue.name, oldest.ms()});
+}
+
+// Moves what was received too often; returns whether something was moved.  Without its target a message stays.
+bool redrive(database::Transaction& tx, const Queue& queue, const std::string& arn, Instant now) {
+  const auto found = queue.attributes.find("RedrivePolicy");
+  const auto wanted =
+      found == queue.attributes.end() ? std::nullopt : parse_redrive(found->second).value_or(std::nullopt);
+  const auto target = wanted ? parse_arn(wanted->dead_letter_arn) : std::nullopt;
+  if (!target || !find_queue(tx, target->resource)) return false;
+  return tx.execute(
+             "UPDATE sqs_messages SET queue = ?4, receipt = '', first_received = 0, receives = 0, "
+             "dead_letter_of = ?5 WHERE queue = ?1 AND visible_at <= ?2 AND receives >= ?3",
+             {queue.name, now.ms(), static_cast<long long>(wanted->receives_max), target->resource, arn}) > 0;
+}
+
 // Gives out what is visible at `now`, each under a receipt of its own.
 std::vector<Message> take_visible(database::Transaction& tx, const Queue& queue, int most, Duration hidden, Instant now,
                                   const std::vector<std::string>& receipts) {
-  const auto oldest = now - std::chrono::seconds(queue.number("MessageRetentionPeriod"));
-  tx.execute("DELETE FROM sqs_messages WHERE queue = ?1 AND sent < ?2", {queue.name, oldest.ms()});
   const auto rows = tx.query(
-      "SELECT number, id, body, attributes, sent, first_received, receives FROM sqs_messages WHERE "
+      "SELECT number, id, body, attributes, sent, first_received, receives, dead_letter_of FROM sqs_messages WHERE "
       "queue = ?1 AND visible_at <= ?2 "
       "ORDER BY number LIMIT ?3",
       {queue.name, now.ms(), static_cast<long long>(most)});
@@ -85,7 +101,8 @@ std::vector<Message> take_visible(database::Transaction& tx, const Queue& queue,
                     .receipt = receipts[out.size()],
                     .sent = row.instant(4),
                     .first_received = row.integer(6) == 0 ? now : row.instant(5),
-                    .receives = static_cast<int>(row.integer(6)) + 1};
+                    .receives = static_cast<int>(row.integer(6)) + 1,
+                    .dead_letter_of = row.text(7)};
     tx.execute(
         "UPDATE sqs_messages SET visible_at = ?2, first_received = ?3, receives = ?4, receipt = ?5 "
         "WHERE number = ?1",
@@ -129,6 +146,8 @@ database::Schema schema() {
               "receives INTEGER NOT NULL, receipt TEXT NOT NULL)",
               "CREATE INDEX sqs_messages_visible ON sqs_messages (queue, visible_at)",
               "CREATE INDEX sqs_messages_receipt ON sqs_messages (queue, receipt)",
+              "ALTER TABLE sqs_messages ADD COLUMN dead_letter_of TEXT NOT NULL DEFAULT ''",
+              "CREATE INDEX sqs_messages_sent ON sqs_messages (queue, sent)",
           }};
 }
 
@@ -182,6 +201,35 @@ std::vector<Queue> Queues::list(const std::string& prefix) const {
   return out;
 }
 
+std::vector<Queue> Queues::sources_of(const std::string& name) const {
+  auto all = list("");
+  std::erase_if(all, [&](const Queue& queue) {
+    const auto found = queue.attributes.find("RedrivePolicy");
+    const auto redrive =
+        found == queue.attributes.end() ? std::nullopt : parse_redrive(found->second).value_or(std::nullopt);
+    return !redrive || redrive->dead_letter_arn != arn(name);
+  });
+  return all;
+}
+
+Result<void> Queues::check_redrive(const std::string& name, const QueueAttributes& attributes) const {
+  const auto found = attributes.find("RedrivePolicy");
+  if (found == attributes.end()) return {};
+  const auto redrive = parse_redrive(found->second);
+  if (!redrive) return fail(redrive);
+  if (!*redrive) return {};
+  const auto wrong = [&](const std::string& why) {
+    return fail(Fault::invalid, "InvalidParameterValue",
+                "Value " + found->second + " for parameter RedrivePolicy is invalid. Reason: " + why);
+  };
+  if (!exists((*redrive)->dead_letter_arn)) return wrong("Dead letter target does not exist.");
+  const auto target = find(parse_arn((*redrive)->dead_letter_arn)->resource);
+  const auto allow = target->attributes.find("RedriveAllowPolicy");
+  if (allow != target->attributes.end() && !allows_redrive(allow->second, arn(name)))
+    return wrong("The RedriveAllowPolicy of the dead letter target does not allow this queue.");
+  return {};
+}
+
 Counts Queues::counts(const std::string& name) const {
   const auto row = db_.read().query_one(
       "SELECT COUNT(*) FILTER (WHERE visible_at <= ?2), COUNT(*) FILTER (WHERE visible_at > ?2 AND "
@@ -201,16 +249,18 @@ json::object Queues::tags(const std::string& name) const {
 task<Result<void>> Queues::create(std::string name, QueueAttributes attributes, json::object tags) {
   auto checked = check_queue_name(name);
   if (checked) checked = check_attributes(attributes);
+  if (checked) checked = check_redrive(name, attributes);
   if (!checked) co_return checked;
   auto store = [name, attributes, tags, now = clock_.now()](database::Transaction& tx) -> Result<void> {
     if (const auto there = find_queue(tx, name)) {
-      const auto same = [&](const auto& entry) {
-        const auto found = there->attributes.find(entry.first);
-        return found != there->attributes.end() && found->second == entry.second;
-      };
-      if (std::all_of(attributes.begin(), attributes.end(), same)) return {};
-      return fail(Fault::conflict, "QueueAlreadyExists",
-                  "A queue already exists with the same name and a different value for an attribute.");
+      for (const auto& [key, value] : attributes) {
+        const auto found = there->attributes.find(key);
+        const std::string own = found == there->attributes.end() ? "" : found->second;
+        if (own != value)
+          return fail(Fault::conflict, "QueueAlreadyExists",
+                      "A queue already exists with the same name and a different value for attribute " + key);
+      }
+      return {};
     }
     Queue queue{.name = name, .attributes = default_attributes(), .created = now, .modified = now};
     for (const auto& [key, value] : attributes) queue.attributes[key] = value;
@@ -223,6 +273,7 @@ task<Result<void>> Queues::create(std::string name, QueueAttributes attributes, 
 
 task<Result<void>> Queues::set_attributes(std::string name, QueueAttributes attributes) {
   auto checked = check_attributes(attributes);
+  if (checked) checked = check_redrive(name, attributes);
   if (!checked) co_return checked;
   auto store = [name, attributes, now = clock_.now()](database::Transaction& tx) -> Result<void> {
     auto queue = find_queue(tx, name);
@@ -265,6 +316,12 @@ task<Result<void>> Queues::remove(std::string name) {
 }
 
 task<Result<void>> Queues::purge(std::string name) {
+  const Instant now = clock_.now();
+  std::erase_if(purged_, [&](const auto& entry) { return now - entry.second >= kPurgeEvery; });
+  if (purged_.contains(name))
+    co_return fail(Fault::conflict, "AWS.SimpleQueueService.PurgeQueueInProgress",
+                   "Only one PurgeQueue operation on " + name + " is allowed every 60 seconds.");
+  purged_[name] = now;
   auto forget = [name](database::Transaction& tx) -> Result<void> {
     if (!find_queue(tx, name)) return no_queue();
     tx.execute("DELETE FROM sqs_messages WHERE queue = ?1", {name});
@@ -286,6 +343,7 @@ task<Result<std::string>> Queues::send_message(std::string name, std::string bod
                   "One or more parameters are invalid. Reason: Message must be shorter than " +
                       queue->attributes.at("MaximumMessageSize") + " bytes.");
     }
+    forget_expired(tx, *queue, now);
     const auto visible = now + delay.value_or(std::chrono::seconds(queue->number("DelaySeconds")));
     tx.execute(
         "INSERT INTO sqs_messages (queue, id, body, attributes, sent, visible_at, first_received, "
@@ -317,10 +375,13 @@ task<Result<std::vector<Message>>> Queues::receive(std::string name, int most, s
 task<Result<std::vector<Message>>> Queues::take(std::string name, int most, std::optional<Duration> hidden) {
   std::vector<std::string> receipts;
   for (int i = 0; i < most; ++i) receipts.push_back(random_.hex(64));
-  auto work = [name, most, hidden, receipts,
-               now = clock_.now()](database::Transaction& tx) -> Result<std::vector<Message>> {
+  auto work = [name, most, hidden, receipts, now = clock_.now(), own = arn(name),
+               this](database::Transaction& tx) -> Result<std::vector<Message>> {
     const auto queue = find_queue(tx, name);
     if (!queue) return no_queue();
+    forget_expired(tx, *queue, now);
+    // Long polls at the dead-letter queue hear of it.
+    if (redrive(tx, *queue, own, now)) tx.after_commit([this] { ring(); });
     const auto busy = tx.query_one(
         "SELECT COUNT(*) FROM sqs_messages WHERE queue = ?1 AND visible_at > ?2 AND receives > 0", {name, now.ms()});
     if (busy->integer(0) >= kInFlightMax)

@@ -1,5 +1,5 @@
 // Queues: standard SQS queues.  A message that was sent is on disk, is given out at least once, and
-// stays until it is deleted or its retention period ends.
+// stays until it is deleted, its retention period ends, or it was received too often and goes to the dead-letter queue.
 #pragma once
 #include <map>
 #include <memory>
@@ -17,6 +17,7 @@
 namespace slipway::sqs {
 
 constexpr int kReceiveMax = 10;
+constexpr Duration kPurgeEvery = std::chrono::seconds(60);
 constexpr long long kInFlightMax = 120'000;              // Messages of a queue that are given out and not deleted.
 constexpr Duration kWaitLook = std::chrono::seconds(1);  // A long poll looks again at least so often.
 
@@ -36,6 +37,7 @@ struct Message {
   Instant sent{};
   Instant first_received{};
   int receives = 0;
+  std::string dead_letter_of;  // ARN of the queue that gave it up; empty: none did.
 };
 
 struct Counts {
@@ -62,19 +64,21 @@ class Queues {
   // The name in a queue's URL (any host) or nullopt.
   std::optional<std::string> name_of(const std::string& url) const;
 
+  // The queues whose dead letters go to `name`.
+  std::vector<Queue> sources_of(const std::string& name) const;
   std::optional<Queue> find(const std::string& name) const;
   std::vector<Queue> list(const std::string& prefix) const;
   Counts counts(const std::string& name) const;
   json::object tags(const std::string& name) const;
 
   // Creates the queue; one that exists with the same attributes is answered as it is, else
-  // QueueNameExists.
+  // QueueAlreadyExists.
   task<Result<void>> create(std::string name, QueueAttributes attributes, json::object tags);
   task<Result<void>> set_attributes(std::string name, QueueAttributes attributes);
   task<Result<void>> put_tags(std::string name, json::object tags);
   task<Result<void>> remove_tags(std::string name, std::vector<std::string> keys);
   task<Result<void>> remove(std::string name);
-  task<Result<void>> purge(std::string name);
+  task<Result<void>> purge(std::string name);  // PurgeQueueInProgress within 60 s of the last.
 
   // Checked by check_message().  `delay`: nullopt takes the queue's.  Returns the message id.
   task<Result<std::string>> send_message(std::string name, std::string body, MessageAttributes attributes,
@@ -87,6 +91,7 @@ class Queues {
   task<Result<void>> change_visibility(std::string name, std::string receipt, Duration hidden);
 
  private:
+  Result<void> check_redrive(const std::string& name, const QueueAttributes& attributes) const;
   task<Result<std::vector<Message>>> take(std::string name, int most, std::optional<Duration> hidden);
   void ring();
 
@@ -97,6 +102,7 @@ class Queues {
   Place place_;
   std::string base_url_;
   std::vector<std::weak_ptr<Bell>> waiting_;  // Long polls.
+  std::map<std::string, Instant> purged_;     // When each queue was purged last, within a minute.
 };
 
 std::unexpected<Error> no_queue();

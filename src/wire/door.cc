@@ -118,6 +118,9 @@ int json_status(const Error& error) {
 }
 
 int rest_status(const Error& error) {
+  // Lambda's, whose status their kind does not tell.
+  if (error.code == "PreconditionFailedException") return 412;
+  if (error.code == "RequestTooLargeException") return 413;
   switch (error.fault) {
     case Fault::not_found:
       return 404;
@@ -139,7 +142,8 @@ int query_status(const Error& error) {
   return json_status(error);
 }
 
-http::Response json_error(Protocol protocol, const Error& error, const std::string& request_id) {
+http::Response json_error(Protocol protocol, const Service* service, const Error& error,
+                          const std::string& request_id) {
   const json::object body = {{"__type", error.code}, {"message", error.message}};
   const bool auth = error.fault == Fault::denied && error.code != "AccessDeniedException";
   http::Response response =
@@ -147,6 +151,9 @@ http::Response json_error(Protocol protocol, const Error& error, const std::stri
                           protocol == Protocol::json_1_0 ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1");
   response.headers.set("x-amzn-RequestId", request_id);
   response.headers.set("x-amzn-ErrorType", error.code);
+  if (service != nullptr && service->query_error_code)
+    response.headers.set("x-amzn-query-error",
+                         service->query_error_code(error.code) + (response.status >= 500 ? ";Receiver" : ";Sender"));
   return response;
 }
 
@@ -200,7 +207,13 @@ Result<json::object> decode_rest(const Route& route, const http::Request& reques
   for (const Member& member : members) {
     const std::string& name = member.wire_name.empty() ? member.name : member.wire_name;
     if (member.where == Where::path && route.labels.contains(name)) input[member.name] = route.labels.at(name);
-    if (member.where == Where::query) {
+    if (member.where == Where::query && member.shape.type == Type::list) {
+      json::array all;
+      for (const auto& [key, value] : request.query()) {
+        if (key == name) all.push_back(json::value(value));
+      }
+      if (!all.empty()) input[member.name] = std::move(all);
+    } else if (member.where == Where::query) {
       if (const auto value = request.query_value(name)) input[member.name] = scalar_of(member.shape, *value);
     }
     if (member.where == Where::header) {
@@ -296,7 +309,7 @@ http::Response error_response(Protocol protocol, const Service* service, const E
                               const std::string& request_id) {
   if (protocol == Protocol::query) return query_error(service, error, request_id);
   if (protocol == Protocol::rest_json) return rest_error(error, request_id);
-  return json_error(protocol, error, request_id);
+  return json_error(protocol, service, error, request_id);
 }
 
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow) {

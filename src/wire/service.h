@@ -68,6 +68,9 @@ struct Service {
   std::string version;        // "2010-05-08"
   std::string validation_code = "ValidationException";               // What a rejected input is called by this service.
   std::string unknown_operation_code = "UnknownOperationException";  // "InvalidAction" for query.
+  // A JSON service that once spoke query (SQS): what an error was called there.  SDKs read it from the header
+  // x-amzn-query-error and go on using the old names.
+  std::function<std::string(const std::string& code)> query_error_code = {};
   std::vector<Operation> operations;
 };
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/run.h"
+#include "base/text.h"
 #include "wire/door.h"
 #include "wire/query.h"
 
@@ -89,15 +90,16 @@ task<Result<Answer>> greet(Call call) {
   const std::string name = get_string(call.input, "Name");
   if (name == "nobody") co_return fail(Fault::not_found, "NobodyException", "nobody is here");
   Answer answer;
-  answer.output["Greeting"] = "hello " + name;
+  const auto titles = get_strings(call.input, "Titles");
+  answer.output["Greeting"] = "hello " + join(titles, " ") + (titles.empty() ? "" : " ") + name;
   co_return answer;
 }
 
 Service greeter() {
-  Operation operation{
-      .name = "Greet",
-      .input = structure({required("Name", text(1, 10)), in_query(optional("Loud", boolean()), "loud")}),
-      .handler = greet};
+  Operation operation{.name = "Greet",
+                      .input = structure({required("Name", text(1, 10)), in_query(optional("Loud", boolean()), "loud"),
+                                          in_query(optional("Titles", list(text())), "title")}),
+                      .handler = greet};
   operation.input.members[0].where = Where::path;
   operation.method = "POST";
   operation.path = "/2015/people/{Name}/greet";
@@ -107,6 +109,7 @@ Service greeter() {
   service.target_prefix = "Greeter_1";
   service.xml_namespace = "http://greeter/";
   service.version = "2015";
+  service.query_error_code = [](const std::string& code) { return "Greeter." + code; };
   service.operations.push_back(std::move(operation));
   return service;
 }
@@ -141,7 +144,15 @@ TEST(Door, SpeaksAwsJson) {
   EXPECT_EQ(missing.status, 400);
   EXPECT_EQ(missing.body, R"({"__type":"NobodyException","message":"nobody is here"})");
   EXPECT_EQ(missing.headers.get("x-amzn-RequestId"), "id-1");
+  EXPECT_EQ(missing.headers.get("x-amzn-query-error"), "Greeter.NobodyException;Sender");
   EXPECT_EQ(ask(json_call("Greeter_1.Greet", "{")).headers.get("x-amzn-ErrorType"), "SerializationException");
+}
+
+TEST(Door, AListInTheQueryStringIsGatheredFromItsRepetitions) {
+  Asked asked;
+  asked.request.method = "POST";
+  asked.request.target = "/2015/people/Ann/greet?title=Dr&title=Prof";
+  EXPECT_EQ(ask(asked).body, R"({"Greeting":"hello Dr Prof Ann"})");
 }
 
 TEST(Door, AnUnknownOperationIs400InEveryProtocol) {
