@@ -270,7 +270,9 @@ class Api {
     if (!complete) co_return invalid("Parameter Event is not valid.");
     const auto pattern = compile(get_string(call.input, "EventPattern"));
     if (!pattern) co_return fail(pattern);
-    co_return Answer{.output = {{"Result", matches(*pattern, *event)}}};
+    const auto matched = matches(*pattern, get_string(call.input, "Event"));
+    if (!matched) co_return fail(matched);
+    co_return Answer{.output = {{"Result", *matched}}};
   }
 
   task<Result<Answer>> tag_resource(Call call) {

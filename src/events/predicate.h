@@ -1,41 +1,64 @@
-// The predicates of the pattern language, one value at a time.  Pure.
+// The predicates of the pattern language, one value of an event at a time.  Pure.
 #pragma once
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "events/pattern.h"
+#include "events/address.h"
+#include "events/decimal.h"
 
 namespace slipway::events {
 
-// Whether `value` (null, boolean, number or text) satisfies `predicate`.  `absent` is never
-// satisfied by a value.
-bool holds(const Predicate& predicate, const json::value& value);
+// A leaf of an event: null, a boolean, a number as it is spelled, or a text with its escapes resolved.
+struct Value {
+  enum class Kind { null, yes, no, number, text };
+  Kind kind = Kind::null;
+  std::string_view text;
+};
 
-// nullopt when `value` is no number.
-std::optional<Number> number_of(const json::value& value);
+struct Bound {
+  Decimal at;
+  bool given = false;
+  bool open = false;  // The bound itself is not in the range.
+};
 
-// The 4 or 16 bytes of an IP address in any usual spelling; leading zeros are decimal
-// ("010.0.0.1").
-std::optional<std::string> address_of(std::string_view text);
+struct Range {
+  Bound low, high;
+  bool contains(const Decimal& value) const;
+};
 
-// "10.0.0.0/8", "2001:db8::/32".  Host bits are ignored.  Fails with the reason AWS gives.
-Result<Block> parse_block(std::string_view text);
+enum class Test {
+  null,
+  yes,
+  no,
+  text,
+  number,  // An exact number.
+  prefix,
+  suffix,
+  same_ignoring_case,
+  prefix_ignoring_case,
+  suffix_ignoring_case,
+  wildcard,
+  range,         // numeric
+  block,         // cidr, and an exact text that spells an IP address: any spelling of the address matches
+  present,       // exists: true
+  absent,        // exists: false
+  anything_but,  // Present, and none of `none_of` holds.
+};
 
-// '*' stands for any run of characters; "\*" and "\\" for themselves.
-bool wildcard_matches(std::string_view pattern, std::string_view text);
+struct Predicate {
+  Test test = Test::null;
+  std::string
+      text;        // As the pattern has it; of an exact number its spelling, which may match where its value does not.
+  Decimal number;  // Of an exact number that compares.
+  bool compares = false;
+  Range range;
+  Block block;
+  std::vector<Predicate> none_of;
+};
 
-// Checks the escapes and stars of a wildcard; empty when it is fine, else AWS's reason.
-std::string wildcard_fault(std::string_view pattern);
-
-// The largest number of prefixes of `patterns` (prefixes that hold a star) which one and the same
-// text can match, counted up to `enough`.  It is what a matcher has to keep in mind for each
-// character.
-int wildcard_complexity(const std::vector<std::string>& patterns, int enough);
-
-// `text` as it compares without regard to case: letters of Latin, Greek and Cyrillic are made lower
-// case.
-std::string fold_case(std::string_view text);
+// Whether `value` satisfies `predicate`.  `absent` is satisfied by no value.
+bool holds(const Predicate& predicate, const Value& value);
 
 }  // namespace slipway::events
