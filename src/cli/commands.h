@@ -9,7 +9,8 @@
 namespace slipway::cli {
 
 struct UpOptions {
-  std::string config;  // Empty: slipway.yaml when there is one.
+  std::string config;       // Empty: slipway.yaml when there is one.
+  std::string environment;  // Of the configuration; empty: all of it.
   int port = 4566;
   bool detach = false;
   std::string account;

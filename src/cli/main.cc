@@ -49,6 +49,7 @@ struct Words {
 void add_up(CLI::App& app, Words& words) {
   auto* command = app.add_subcommand("up", "Start the region on this machine and make what slipway.yaml describes");
   command->add_option("--config", words.up.config, "The configuration (default: slipway.yaml, when there is one)");
+  command->add_option("--environment", words.up.environment, "Only this environment of the configuration");
   command->add_option("--port", words.up.port, "The one port of every API and the registry")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));

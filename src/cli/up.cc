@@ -49,7 +49,9 @@ Result<region::Options> region_options(const Common& common, const UpOptions& op
   if (!file.empty()) {
     auto loaded = config::load(file);
     if (!loaded) return fail(loaded);
-    out.config = std::move(*loaded);
+    auto here = config::for_one_machine(*loaded, options.environment);
+    if (!here) return fail(here);
+    out.config = std::move(*here);
   }
   // Names of resources hold account and region: what the folder was made with stays, unless somebody asks for another.
   const auto before = region::read_about(out.folder);

@@ -8,20 +8,19 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <regex>
+#include <set>
 #include <sstream>
 
 #include "base/json.h"
 #include "base/text.h"
+#include "config/read_service.h"
 #include "config/reader.h"
 
 namespace slipway::config {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t kFileBytesMax = 1024 * 1024;
-constexpr int kDepthMax = 16;      // Of YAML nested in YAML; the format needs 6.
+constexpr int kDepthMax = 16;      // Of YAML nested in YAML; the format needs 8.
 constexpr int kNodesMax = 20'000;  // Values, counting what an alias stands for once.
 constexpr int kAliasesMax = 200;
 
@@ -64,244 +63,184 @@ class Bounds final : public YAML::EventHandler {
   int aliases_ = 0;
 };
 
-void require_match(Reader& reader, const YAML::Node& parent, const std::string& key, const std::string& value,
-                   const char* pattern, std::string_view allowed) {
-  if (!reader.ok() || std::regex_match(value, std::regex(pattern))) return;
-  const YAML::Node node = parent[key];
-  reader.wrong(node ? node.Mark() : parent.Mark(), fmt::format("{} is \"{}\"; allowed: {}", key, value, allowed));
+// The environments that `service` is in: those that it names, else all.
+std::vector<std::string> stages_of(Section& service, const std::vector<std::string>& stages) {
+  std::vector<std::string> named = stages;
+  if (!service.has("environments")) return named;
+  if (stages.empty()) service.wrong("environments", "there are no environments; write environments: at the top");
+  service.texts("environments", named);
+  for (const std::string& name : named)
+    if (service.ok()) service.reader().require_word(service.place("environments"), "environments", name, stages);
+  return named;
 }
 
-Health read_health(Reader& reader, const YAML::Node& parent) {
-  Health health;
-  const YAML::Node node = parent["health"];
-  if (!node ||
-      !reader.mapping(node, "health", {"path", "interval", "timeout", "healthy", "unhealthy", "matcher", "grace"}))
-    return health;
-  reader.text(node, "path", health.path);
-  require_match(reader, node, "path", health.path, "/[!-~]{0,1023}", "a path that begins with / and has no spaces");
-  reader.duration(node, "interval", 100ms, 300s, health.interval);
-  health.timeout = std::min(health.timeout, health.interval);
-  reader.duration(node, "timeout", 100ms, 120s, health.timeout);
-  reader.integer(node, "healthy", {1, 10}, health.healthy);
-  reader.integer(node, "unhealthy", {1, 10}, health.unhealthy);
-  reader.text(node, "matcher", health.matcher);
-  require_match(reader, node, "matcher", health.matcher,
-                "[2-5][0-9]{2}(-[2-5][0-9]{2})?(,[2-5][0-9]{2}(-[2-5][0-9]{2})?)*",
-                "HTTP codes like 200, 200-399 or 200,204");
-  reader.duration(node, "grace", 0s, 24h, health.grace);
-  if (reader.ok() && health.timeout > health.interval) {
-    reader.wrong(node["timeout"].Mark(),
-                 fmt::format("timeout is {} and interval {}; allowed: a timeout that is not longer "
-                             "than the interval",
-                             duration_text(health.timeout), duration_text(health.interval)));
-  }
-  for (const char* key : {"interval", "timeout", "grace"}) {
-    const auto value = node[key] ? parse_duration(node[key].Scalar()) : std::nullopt;
-    if (reader.ok() && value && value->count() % 1000 != 0)
-      reader.warn(node[key].Mark(),
-                  fmt::format("{} is not a whole number of seconds; AWS counts in seconds, so it is rounded", key));
-  }
-  return health;
-}
-
-Deploy read_deploy(Reader& reader, const YAML::Node& parent) {
-  Deploy deploy;
-  const YAML::Node node = parent["deploy"];
-  if (!node) return deploy;
-  if (!reader.mapping(node, "deploy", {"pin", "strategy", "minimum_healthy_percent", "maximum_percent", "rollback"}))
-    return deploy;
-  reader.choice<Deploy::Pin>(node, "pin", {{"digest", Deploy::Pin::digest}, {"tag", Deploy::Pin::tag}}, deploy.pin);
-  reader.choice<Deploy::Strategy>(node, "strategy",
-                                  {{"rolling", Deploy::Strategy::rolling},
-                                   {"canary", Deploy::Strategy::canary},
-                                   {"linear", Deploy::Strategy::linear},
-                                   {"blue-green", Deploy::Strategy::blue_green}},
-                                  deploy.strategy);
-  reader.integer(node, "minimum_healthy_percent", {0, 100}, deploy.minimum_healthy_percent);
-  reader.integer(node, "maximum_percent", {100, 200}, deploy.maximum_percent);
-  reader.choice<Deploy::Rollback>(
-      node, "rollback", {{"auto", Deploy::Rollback::automatic}, {"never", Deploy::Rollback::never}}, deploy.rollback);
-  if (!reader.ok()) return deploy;
-  if (deploy.minimum_healthy_percent == 100 && deploy.maximum_percent == 100) {
-    reader.wrong(node.Mark(),
-                 "minimum_healthy_percent 100 with maximum_percent 100 lets no task stop and none "
-                 "start; raise the maximum or lower the minimum");
-  }
-  if (deploy.strategy != Deploy::Strategy::rolling)
-    reader.warn(node["strategy"].Mark(),
-                fmt::format("strategy {} is not yet acted on: the service deploys rolling", node["strategy"].Scalar()));
-  return deploy;
-}
-
-// One entry of `tags`: a tag, a wildcard, or {semver: RANGE}.
-TagRule read_tag(Reader& reader, const YAML::Node& node) {
-  if (node.IsMap()) {
-    TagRule rule{.kind = TagRule::Kind::semver};
-    if (!reader.mapping(node, "a tag", {"semver"})) return rule;
-    reader.text(node, "semver", rule.text);
-    if (reader.ok() && !valid_version_range(rule.text))
-      reader.wrong(
-          node.Mark(),
-          fmt::format("semver is \"{}\"; allowed: a range like \">=2 <3\", \"^1.4\" or \"~2.1 || 3\"", rule.text));
-    return rule;
-  }
-  const TagRule rule = tag_rule(reader.scalar(node, "a tag"));
-  std::string letters = rule.text;
-  std::erase_if(letters, [](char c) { return c == '*' || c == '?'; });
-  if (reader.ok() && !valid_tag(letters.empty() ? "x" : letters))
-    reader.wrong(node.Mark(), fmt::format("\"{}\" is no image tag; allowed: up to 128 letters, "
-                                          "digits, _ . -, with * and ? as wildcards",
-                                          rule.text));
-  return rule;
-}
-
-std::vector<TagRule> read_tags(Reader& reader, const YAML::Node& parent) {
-  const YAML::Node node = parent["tags"];
-  if (!node) return {TagRule{.kind = TagRule::Kind::exact, .text = "latest"}};
-  std::vector<TagRule> tags;
-  if (!node.IsSequence() || node.size() == 0) {
-    reader.wrong(node.Mark(),
-                 "tags is not a list with an entry; write [latest], [release-*] or [{semver: \">=2 <3\"}]");
-    return tags;
-  }
-  for (const auto& item : node) tags.push_back(read_tag(reader, item));
-  return tags;
-}
-
-// Fargate's combinations:
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
-bool fargate_has(int cpu, int memory) {
-  struct Size {
-    int cpu, low, high, step;
-  };
-  constexpr Size kSizes[] = {{256, 512, 2048, 512},       {512, 1024, 4096, 1024},   {1024, 2048, 8192, 1024},
-                             {2048, 4096, 16384, 1024},   {4096, 8192, 30720, 1024}, {8192, 16384, 61440, 4096},
-                             {16384, 32768, 122880, 8192}};
-  for (const Size& size : kSizes) {
-    if (size.cpu != cpu || memory < size.low || memory > size.high || memory % size.step != 0) continue;
-    return cpu != 256 || memory != 1536;
-  }
-  return false;
-}
-
-constexpr const char* kName = "[A-Za-z][A-Za-z0-9_-]{0,254}";
-constexpr const char* kNameAllowed = "letters, digits, - and _, a letter first, at most 255";
-
-void read_size(Reader& reader, const YAML::Node& node, Service& service) {
-  reader.integer(node, "count", {0, 1000}, service.count);
-  reader.integer(node, "cpu", {128, 16384}, service.cpu);
-  reader.integer(node, "memory", {32, 122880}, service.memory);
-  if (reader.ok() && !fargate_has(service.cpu, service.memory)) {
-    const YAML::Node place = node["memory"] ? node["memory"] : node["cpu"];
-    reader.warn(place.Mark(), fmt::format("AWS Fargate has no task of cpu {} with memory {}; on this machine it runs",
-                                          service.cpu, service.memory));
+// Two services must not be one in ECS, and must not build one repository's image in two ways.
+void check_apart(Section& file, const Service& service, const Config& config) {
+  for (const auto& [key, other] : config.services) {
+    if (!file.ok()) return;
+    if (other.cluster == service.cluster && other.name == service.name)
+      file.wrong("services",
+                 fmt::format("{} and {} are both the ECS service {} in cluster {}; allowed: clusters or services of "
+                             "their own",
+                             key, service.key, service.name, service.cluster));
+    if (other.repository == service.repository && other.build != service.build)
+      file.wrong("services", fmt::format("{} and {} build {} in two ways; allowed: the same build for one repository",
+                                         key, service.key, service.repository));
   }
 }
 
-Service read_service(Reader& reader, const std::string& name, const YAML::Node& node, const std::string& project) {
-  Service service;
-  service.name = name;
-  service.cluster = project;
-  if (!reader.mapping(node, "service " + name,
-                      {"cluster", "repository", "tags", "port", "health", "count", "cpu", "memory", "listen",
-                       "environment", "command", "deploy"}))
-    return service;
-  if (!std::regex_match(name, std::regex(kName)))
-    reader.wrong(node.Mark(), fmt::format("the service's name is \"{}\"; allowed: {}", name, kNameAllowed));
-  for (const char* needed : {"repository", "port"}) {
-    if (!node[needed]) reader.wrong(node.Mark(), fmt::format("service {} has no {}; it is needed", name, needed));
+void check_listener(Section& file, const YAML::Node& node, const Service& service, const Config& config) {
+  for (const auto& [key, other] : config.services) {
+    if (!file.ok()) return;
+    if (service.listen == 0 || other.stage != service.stage || other.listen != service.listen) continue;
+    file.reader().wrong(node["listen"] ? node["listen"].Mark() : node.Mark(),
+                        fmt::format("{} and {} both listen on {}; allowed: a port that no other service has", key,
+                                    service.key, service.listen));
   }
-  reader.text(node, "cluster", service.cluster);
-  require_match(reader, node, "cluster", service.cluster, kName, kNameAllowed);
-  reader.text(node, "repository", service.repository);
-  require_match(reader, node, "repository", service.repository,
-                "(?=.{2,256}$)[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*",
-                "an ECR repository's name, without a host or a tag: lower-case letters and digits, "
-                "with . _ - / between them");
-  if (reader.ok()) service.tags = read_tags(reader, node);
-  reader.integer(node, "port", {1, 65535}, service.port);
-  reader.integer(node, "listen", {1, 65535}, service.listen);
-  read_size(reader, node, service);
-  service.health = read_health(reader, node);
-  reader.text_map(node, "environment", service.environment);
-  reader.texts(node, "command", service.command);
-  service.deploy = read_deploy(reader, node);
-  return service;
 }
 
-void read_services(Reader& reader, const YAML::Node& root, Config& config) {
-  const YAML::Node node = root["services"];
-  if (!node) return reader.wrong(root.Mark(), "there are no services; write services: with a service in it");
+void read_services(Section& file, Config& config) {
+  Reader& reader = file.reader();
+  const YAML::Node node = file.member("services");
   const auto entries = reader.entries(node, "services");
   if (reader.ok() && entries.empty()) reader.wrong(node.Mark(), "services is empty; write a service in it");
-  std::map<int, std::string> listeners;
-  for (const auto& [name, value] : entries) {
-    if (!reader.ok()) return;
-    Service service = read_service(reader, name, value, config.project);
-    if (!reader.ok()) return;
-    const auto [other, free] = listeners.emplace(service.listen, name);
-    if (service.listen != 0 && !free) {
-      reader.wrong(value["listen"].Mark(),
-                   fmt::format("{} and {} both listen on {}; allowed: a port that no other service has", other->second,
-                               name, service.listen));
+  std::map<std::string, YAML::Node> stages;
+  if (file.has("environments")) {
+    for (const auto& [name, value] : reader.entries(file.member("environments"), "environments")) {
+      stages.emplace(name, value);
+      config.stages.push_back(name);
     }
-    config.services.emplace(name, std::move(service));
+    if (reader.ok() && stages.empty())
+      file.wrong("environments", "environments is empty; write one in it, or leave it out");
+  }
+  if (reader.ok()) check_environments(reader, stages, entries);
+  for (const auto& [label, value] : entries) {
+    if (!reader.ok()) return;
+    Section section(reader, value, service_table(), "service " + label);
+    if (!reader.ok()) return;
+    auto in = stages_of(section, config.stages);
+    if (config.stages.empty()) in = {""};
+    for (const std::string& stage : in) {
+      if (!reader.ok()) return;
+      Service service =
+          read_service(reader, {.label = label,
+                                .stage = stage,
+                                .project = config.project,
+                                .service = value,
+                                .environment = stage.empty() ? std::nullopt : std::optional(stages.at(stage))});
+      if (!reader.ok()) return;
+      check_listener(file, value, service, config);
+      check_apart(file, service, config);
+      config.services.emplace(service.key, std::move(service));
+    }
   }
 }
 
-void read_function(Reader& reader, const YAML::Node& root, Config& config) {
-  const YAML::Node node = root["function"];
-  if (!node) return;
+void read_function(Section& file, Config& config) {
+  if (!file.has("function") || !file.ok()) return;
+  Section section(file.reader(), file.member("function"), function_table());
   Function function;
-  if (!reader.mapping(node, "function", {"runtime", "handler", "code", "timeout", "memory", "environment"})) return;
-  for (const char* needed : {"runtime", "code"}) {
-    if (!node[needed]) reader.wrong(node.Mark(), fmt::format("function has no {}; it is needed", needed));
-  }
-  reader.text(node, "runtime", function.runtime);
-  require_match(reader, node, "runtime", function.runtime,
-                "(python3\\.[0-9]+|nodejs[0-9]+\\.x|provided\\.(al2|al2023))",
-                "python3.x, nodejsNN.x, provided.al2023 or provided.al2");
+  section.text("runtime", function.runtime);
   function.handler = function.runtime.starts_with("provided") ? "bootstrap" : "";
-  reader.text(node, "handler", function.handler);
-  if (reader.ok() && function.handler.empty())
-    reader.wrong(node.Mark(), fmt::format("function has no handler; {} needs one, like lambda_function.lambda_handler",
-                                          function.runtime));
-  reader.text(node, "code", function.code);
-  reader.duration(node, "timeout", 1s, 900s, function.timeout);
-  if (reader.ok() && function.timeout.count() % 1000 != 0)
-    reader.wrong(node["timeout"].Mark(), "timeout is not a whole number of seconds; Lambda counts in seconds");
-  reader.integer(node, "memory", {128, 10240}, function.memory);
-  reader.text_map(node, "environment", function.environment);
+  section.text("handler", function.handler);
+  if (section.ok() && function.handler.empty())
+    section.reader().wrong(
+        section.place(),
+        fmt::format("function has no handler; {} needs one, like lambda_function.lambda_handler", function.runtime));
+  section.text("code", function.code);
+  section.time("timeout", function.timeout);
+  if (section.ok() && function.timeout.count() % 1000 != 0)
+    section.wrong("timeout", "timeout is not a whole number of seconds; Lambda counts in seconds");
+  section.number("memory", function.memory);
+  section.text_map("environment", function.environment);
   config.function = std::move(function);
 }
 
-void read_notify(Reader& reader, const YAML::Node& root, Config& config) {
-  const YAML::Node node = root["notify"];
-  if (!node) return;
+// The channel of one entry of notify, and what it needs besides what its table says.
+void read_channel(Section& entry, Notify& notify) {
+  const std::map<std::string, const Table*> channels = {{"slack", &slack_table()},
+                                                        {"sns", &sns_table()},
+                                                        {"webhook", &webhook_table()},
+                                                        {"github", &github_status_table()}};
+  for (const auto& [name, table] : channels) {
+    if (!entry.has(name)) continue;
+    if (!notify.channel.empty())
+      return entry.wrong(name, "an entry of notify has more than one channel; write an entry for each");
+    notify.channel = name;
+    Section channel(entry.reader(), entry.member(name), *table);
+    for (const Member& member : table->members) {
+      std::string value;
+      channel.text(std::string(member.name), value);
+      if (!value.empty()) notify.settings[std::string(member.name)] = value;
+    }
+    const bool webhook = notify.settings.contains("webhook");
+    const bool bot = notify.settings.contains("token") && notify.settings.contains("channel");
+    if (entry.ok() && name == "slack" && (webhook == bot || (webhook && notify.settings.size() > 1)))
+      entry.wrong(name,
+                  "slack has neither webhook nor token and channel, or both; allowed: {webhook: SECRET} or "
+                  "{token: SECRET, channel: NAME}");
+  }
+  if (entry.ok() && notify.channel.empty())
+    entry.reader().wrong(entry.place(), "an entry of notify has no channel; allowed: slack, sns, webhook or github");
+}
+
+void check_listed_services(Section& entry, Notify& notify, const Config& config) {
+  std::vector<std::string> keys;
+  for (const std::string& name : notify.services) {
+    const std::size_t before = keys.size();
+    for (const auto& [key, service] : config.services)
+      if (key == name || service.label == name) keys.push_back(key);
+    if (!entry.ok() || keys.size() != before) continue;
+    std::vector<std::string> known;
+    for (const auto& [key, service] : config.services) known.push_back(key);
+    entry.reader().require_word(entry.place("services"), "services", name, known);
+  }
+  notify.services = keys;
+}
+
+void read_notify(Section& file, Config& config) {
+  if (!file.has("notify") || !file.ok()) return;
+  const YAML::Node node = file.member("notify");
   if (!node.IsSequence())
-    return reader.wrong(node.Mark(),
-                        "notify is not a list; write - slack: {webhook: env:NAME} or - sns: {topic: NAME}");
+    return file.wrong("notify", "notify is not a list; write - slack: {webhook: env:NAME} or - sns: {topic: NAME}");
   for (const auto& item : node) {
-    if (!reader.mapping(item, "an entry of notify", {"slack", "sns", "on"})) return;
-    Notify notify;
-    notify.channel = item["slack"] ? "slack" : "sns";
-    if (!item[notify.channel] || (item["slack"] && item["sns"]))
-      return reader.wrong(item.Mark(), "an entry of notify has not exactly one channel; allowed: slack or sns");
-    const std::string setting = item["slack"] ? "webhook" : "topic";
-    if (!reader.mapping(item[notify.channel], notify.channel, {setting})) return;
-    std::string value;
-    reader.text(item[notify.channel], setting, value);
-    if (reader.ok() && value.empty())
-      reader.wrong(item[notify.channel].Mark(), fmt::format("{} has no {}; it is needed", notify.channel, setting));
-    notify.settings[setting] = value;
-    notify.on = {"started", "succeeded", "failed", "rolled-back"};
-    const std::vector<std::string> allowed = notify.on;
-    reader.texts(item, "on", notify.on);
-    for (const std::string& word : notify.on)
-      reader.require_word(item["on"] ? item["on"].Mark() : item.Mark(), "on", word, allowed);
+    Section entry(file.reader(), item, notify_table());
+    if (!entry.ok()) return;
+    Notify notify{.on = find_member(notify_table(), "on")->words};
+    read_channel(entry, notify);
+    entry.texts("on", notify.on);
+    entry.texts("services", notify.services);
+    check_listed_services(entry, notify, config);
+    if (!entry.ok()) return;
     config.notify.push_back(std::move(notify));
   }
-  if (!config.notify.empty()) reader.warn(node.Mark(), "notify is not yet acted on: nothing is sent");
+  if (!config.notify.empty()) file.reader().warn(node.Mark(), "notify is not yet acted on: nothing is sent");
+}
+
+void read_aws(Section& file, Config& config) {
+  if (!file.has("aws") || !file.ok()) return;
+  Section section(file.reader(), file.member("aws"), aws_table());
+  section.text("account", config.aws.account);
+  section.texts("create", config.aws.create);
+  section.number("keep_images", config.aws.keep_images);
+  if (section.ok() && config.aws.creates("load-balancer") && !config.aws.creates("service"))
+    section.wrong("create",
+                  "create has load-balancer without service; a service gets its load balancer when it is made, "
+                  "so allowed: both, or service alone");
+}
+
+void read_github(Section& file, Config& config) {
+  if (!file.has("github") || !file.ok()) return;
+  Section section(file.reader(), file.member("github"), github_table());
+  GitHub github;
+  section.text("repository", github.repository);
+  section.number("owner_id", github.owner_id);
+  section.number("repository_id", github.repository_id);
+  section.text("branch", github.branch);
+  section.text("environment", github.environment);
+  if (section.ok() && (github.owner_id == 0) != (github.repository_id == 0))
+    section.reader().wrong(section.place(), "github has one of owner_id and repository_id; allowed: both or none");
+  config.github = std::move(github);
 }
 
 Config read_config(Reader& reader, const YAML::Node& root) {
@@ -310,23 +249,83 @@ Config read_config(Reader& reader, const YAML::Node& root) {
     reader.wrong(YAML::Mark(), "the file is empty; write project: and services:");
     return config;
   }
-  if (!reader.mapping(root, "the configuration", {"project", "region", "services", "function", "notify"}))
-    return config;
-  if (!root["project"]) reader.wrong(root.Mark(), "there is no project; write project: NAME");
-  reader.text(root, "project", config.project);
-  require_match(reader, root, "project", config.project, "[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?",
-                "letters, digits and -, a letter first, no - at the end, at most 32");
-  reader.text(root, "region", config.region);
-  if (root["region"])
-    require_match(reader, root, "region", config.region, "[a-z]{2,}(-[a-z]+)+-[0-9]+",
-                  "an AWS region, like ap-northeast-2");
-  if (reader.ok()) read_services(reader, root, config);
-  if (reader.ok()) read_function(reader, root, config);
-  if (reader.ok()) read_notify(reader, root, config);
+  Section file(reader, root, configuration_table());
+  if (!reader.ok()) return config;
+  file.text("project", config.project);
+  file.text("region", config.region);
+  file.time("sweep", config.sweep);
+  if (reader.ok() && config.sweep.count() % 60'000 != 0)
+    file.wrong("sweep", "sweep is not a whole number of minutes; EventBridge counts in minutes");
+  if (reader.ok()) read_services(file, config);
+  read_function(file, config);
+  read_notify(file, config);
+  read_aws(file, config);
+  read_github(file, config);
   return config;
 }
 
+json::object verify_json(const Verify& verify) {
+  json::array checks;
+  for (const HttpCheck& check : verify.http)
+    checks.push_back(json::object{{"url", check.url},
+                                  {"status", check.status},
+                                  {"contains", check.contains},
+                                  {"timeout_milliseconds", check.timeout.count()}});
+  return {{"seconds", verify.time.count() / 1000},
+          {"interval_seconds", verify.interval.count() / 1000},
+          {"error_budget_percent", verify.error_budget_percent},
+          {"http", checks},
+          {"alarms", to_array(verify.alarms)}};
+}
+
+json::object route_json(const Service& service) {
+  json::array tags;
+  for (const TagRule& tag : service.tags) {
+    if (tag.kind == TagRule::Kind::semver) {
+      tags.push_back(json::object{{"semver", tag.text}});
+    } else {
+      tags.emplace_back(tag.text);
+    }
+  }
+  json::object route = {{"name", service.name},
+                        {"cluster", service.cluster},
+                        {"repository", service.repository},
+                        {"tags", tags},
+                        {"container", service.container},
+                        {"pin", service.deploy.pin == Deploy::Pin::digest ? "digest" : "tag"}};
+  if (!service.stage.empty()) route["environment"] = service.stage;
+  if (service.label != service.name) route["label"] = service.label;
+  if (service.family != service.name) route["family"] = service.family;
+  if (service.deploy.rollback == Deploy::Rollback::never) route["rollback"] = "never";
+  if (service.verify) route["verify"] = verify_json(*service.verify);
+  return route;
+}
+
 }  // namespace
+
+bool Aws::creates(std::string_view what) const {
+  return std::ranges::find(create, what) != create.end();
+}
+
+Result<Config> for_one_machine(const Config& config, const std::string& stage) {
+  if (!stage.empty() && std::ranges::find(config.stages, stage) == config.stages.end())
+    return fail(Fault::invalid, "SLW-203",
+                config.stages.empty()
+                    ? "the configuration has no environments; leave --environment out"
+                    : fmt::format("there is no environment {}. There is: {}", stage, join(config.stages, ", ")));
+  Config kept = config;
+  std::erase_if(kept.services, [&](const auto& entry) { return !stage.empty() && entry.second.stage != stage; });
+  std::map<int, std::string> listeners;
+  for (const auto& [key, service] : kept.services) {
+    const auto [other, free] = listeners.emplace(service.listen, key);
+    if (service.listen != 0 && !free)
+      return fail(Fault::invalid, "SLW-203",
+                  fmt::format("{} and {} both listen on {}, and one machine has it once. Choose one environment with "
+                              "--environment {}",
+                              other->second, key, service.listen, service.stage));
+  }
+  return kept;
+}
 
 Result<Config> parse(std::string_view text, std::string_view name) {
   Reader reader(name);
@@ -375,23 +374,23 @@ Result<Config> load(const std::string& path) {
 
 std::string routes_json(const Config& config) {
   json::array services;
-  for (const auto& [name, service] : config.services) {
-    json::array tags;
-    for (const TagRule& tag : service.tags) {
-      if (tag.kind == TagRule::Kind::semver) {
-        tags.push_back(json::object{{"semver", tag.text}});
-      } else {
-        tags.emplace_back(tag.text);
-      }
-    }
-    services.push_back(json::object{{"name", name},
-                                    {"cluster", service.cluster},
-                                    {"repository", service.repository},
-                                    {"tags", tags},
-                                    {"container", name},
-                                    {"pin", service.deploy.pin == Deploy::Pin::digest ? "digest" : "tag"}});
+  for (const auto& [key, service] : config.services) services.push_back(route_json(service));
+  json::object routes = {{"services", services}};
+  if (config.notify.empty()) return json::serialize(routes);
+  json::array told;
+  for (const Notify& notify : config.notify) {
+    json::object settings;
+    for (const auto& [name, value] : notify.settings) settings[name] = value;
+    if (notify.channel == "github" && !notify.settings.contains("repository") && config.github)
+      settings["repository"] = config.github->repository;
+    told.push_back(json::object{{"channel", notify.channel},
+                                {"settings", settings},
+                                {"on", to_array(notify.on)},
+                                {"services", to_array(notify.services)}});
   }
-  return json::serialize(json::object{{"services", services}});
+  routes["project"] = config.project;
+  routes["notify"] = told;
+  return json::serialize(routes);
 }
 
 }  // namespace slipway::config

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/json.h"
+#include "config/secret.h"
 
 namespace slipway::config {
 namespace {
@@ -168,6 +169,132 @@ TEST(Config, LoadsTheExampleWithoutAWarning) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_TRUE(config->warnings.empty());
   EXPECT_EQ(config->services.at("rest-service").repository, "where-car-backend");
+}
+
+constexpr const char* kTwoEnvironments = R"(project: shop
+environments:
+  staging: {tags: ["main-*"]}
+  production:
+    tags: ["v*"]
+    cluster: live
+    count: 4
+    environment: {LOG: warn}
+    services:
+      web: {listen: 80, health: {interval: 9s}}
+services:
+  web: {repository: shop/web, port: 8080, listen: 8080, environment: {LOG: info, A: b}, health: {path: /up}}
+  jobs: {repository: shop/jobs, port: 1, environments: [production], service: workers}
+)";
+
+TEST(Config, AServiceIsDeployedOnceInEachEnvironment) {
+  const auto config = parse(kTwoEnvironments, "f");
+  ASSERT_TRUE(config) << config.error().message;
+  std::vector<std::string> keys;
+  for (const auto& [key, service] : config->services) keys.push_back(key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"production/jobs", "production/web", "staging/web"}));
+  const Service& staging = config->services.at("staging/web");
+  EXPECT_EQ(staging.cluster, "shop-staging");
+  EXPECT_EQ(staging.family, "staging-web");
+  EXPECT_EQ(staging.task_role, "staging-web-task");
+  EXPECT_EQ(staging.tags, (std::vector<TagRule>{{TagRule::Kind::wildcard, "main-*"}}));
+  EXPECT_EQ(staging.count, 1);
+  const Service& production = config->services.at("production/web");
+  EXPECT_EQ(production.cluster, "live");
+  EXPECT_EQ(production.count, 4);
+  EXPECT_EQ(production.listen, 80);
+  EXPECT_EQ(production.environment.at("LOG"), "warn");
+  EXPECT_EQ(production.environment.at("A"), "b");
+  EXPECT_EQ(production.health.path, "/up");  // What the environment does not say stays.
+  EXPECT_EQ(production.health.interval, 9s);
+  EXPECT_EQ(config->services.at("production/jobs").name, "workers");
+}
+
+TEST(Config, OneMachineTakesOneEnvironmentWhenPortsCollide) {
+  std::string text = kTwoEnvironments;
+  text.replace(text.find("listen: 80,"), 11, "listen: 8080,");
+  const auto config = parse(text, "f");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto all = for_one_machine(*config, "");
+  ASSERT_FALSE(all);
+  EXPECT_TRUE(says(all.error().message, "production/web and staging/web both listen on 8080")) << all.error().message;
+  const auto one = for_one_machine(*config, "staging");
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->services.size(), 1u);
+  EXPECT_TRUE(says(for_one_machine(*config, "qa").error().message, "There is: staging, production"));
+}
+
+TEST(Config, RefusesEnvironmentsThatContradict) {
+  const auto with = [](const std::string& environments) {
+    return error_of("project: p\nenvironments:\n" + environments +
+                    "services:\n  web: {repository: web, port: 1}\n  api: {repository: api, port: 1}\n");
+  };
+  EXPECT_TRUE(says(with("  a: {cluster: x}\n  b: {cluster: x}\n"), "a/web and b/web are both the ECS service web"));
+  EXPECT_TRUE(says(with("  a: {services: {wbe: {count: 2}}}\n"), "(did you mean web?)"));
+  EXPECT_TRUE(says(with("  a: {replicas: 2}\n"), "environment a has no \"replicas\""));
+  EXPECT_TRUE(says(error_of(with_service("    environments: [a]\n")), "there are no environments"));
+}
+
+TEST(Config, RefusesOneRepositoryBuiltInTwoWays) {
+  EXPECT_TRUE(says(error_of("project: p\nservices:\n  a: {repository: one, port: 1, build: {context: a}}\n"
+                            "  b: {repository: one, port: 1, build: {context: b}}\n"),
+                   "a and b build one in two ways"));
+  EXPECT_TRUE(says(error_of(with_service("    build: {context: ../x}\n")), "a path inside the repository"));
+}
+
+TEST(Config, ReadsWhatVerifiesADeployment) {
+  const auto config = parse(with_service("    verify:\n      for: 2m\n      error_budget: 0.5%\n"
+                                         "      http: [{url: /health, contains: ok}]\n      alarms: [web-5xx]\n"),
+                            "f");
+  ASSERT_TRUE(config) << config.error().message;
+  const Verify& verify = *config->services.at("rest").verify;
+  EXPECT_EQ(verify.time, 2min);
+  EXPECT_DOUBLE_EQ(verify.error_budget_percent, 0.5);
+  EXPECT_EQ(verify.http.at(0).status, "200-299");
+  EXPECT_EQ(verify.alarms, (std::vector<std::string>{"web-5xx"}));
+  EXPECT_TRUE(says(error_of(with_service("    verify: {for: 1m}\n")), "checks nothing"));
+  EXPECT_TRUE(says(error_of(with_service("    verify: {error_budget: 5, alarms: [a]}\n")), "a percentage like 0.5%"));
+  EXPECT_TRUE(says(error_of(with_service("    verify: {http: [{url: ftp://x}]}\n")), "http://HOST/PATH"));
+}
+
+TEST(Config, NamesSecretsAndNeverHoldsThem) {
+  const auto error =
+      error_of(with_service("notify: [{slack: {webhook: 'https://hooks.slack.com/services/T0/B0/x'}}]\n"));
+  EXPECT_TRUE(says(error, "never the secret itself")) << error;
+  const auto config = parse(with_service("notify:\n  - slack: {token: 'secretsmanager:slack#token', channel: deploys}\n"
+                                         "  - webhook: {url: 'https://h/x', secret: 'ssm:/slipway/hook'}\n"
+                                         "    services: [rest]\n    on: [failed]\n"),
+                            "f");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->notify.at(1).services, (std::vector<std::string>{"rest"}));
+  const auto secret = parse_secret_name(config->notify.at(0).settings.at("token"));
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(secret->store, SecretName::Store::secrets_manager);
+  EXPECT_EQ(secret->key, "token");
+  EXPECT_FALSE(parse_secret_name("https://hooks.slack.com/services/x"));
+  EXPECT_FALSE(parse_secret_name("secretsmanager:#x"));
+}
+
+TEST(Config, AnEntryOfNotifyHasOneChannel) {
+  const auto with = [](const char* entry) { return error_of(with_service(std::string("notify: [") + entry + "]\n")); };
+  EXPECT_TRUE(says(with("{on: [failed]}"), "has no channel"));
+  EXPECT_TRUE(says(with("{sns: {topic: a}, webhook: {url: 'https://h', secret: 'env:A'}}"), "more than one channel"));
+  EXPECT_TRUE(says(with("{slack: {token: 'env:A'}}"), "neither webhook nor token and channel"));
+  EXPECT_TRUE(says(with("{sns: {topic: a}, services: [rset]}"), "(did you mean rest?)"));
+  EXPECT_TRUE(says(with("{sns: {topic: a}, on: [succeded]}"), "(did you mean succeeded?)"));
+}
+
+TEST(Config, ReadsTheAccountAndTheRepositoryOnGitHub) {
+  const auto config = parse(with_service("aws: {account: '111122223333', create: [service, load-balancer]}\n"
+                                         "github: {repository: acme/web, owner_id: 1, repository_id: 2}\nsweep: 10m\n"),
+                            "f");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->aws.creates("service"));
+  EXPECT_FALSE(config->aws.creates("repository"));
+  EXPECT_EQ(config->github->branch, "main");
+  EXPECT_EQ(config->sweep, 10min);
+  EXPECT_TRUE(says(error_of(with_service("aws: {create: [load-balancer]}\n")), "load-balancer without service"));
+  EXPECT_TRUE(says(error_of(with_service("github: {repository: acme/web, owner_id: 1}\n")), "both or none"));
+  EXPECT_TRUE(says(error_of(with_service("sweep: 90s\n")), "whole number of minutes"));
 }
 
 TEST(Config, WritesTheRoutesOfTheDeployer) {

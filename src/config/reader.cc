@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <regex>
 
 #include "base/text.h"
 
 namespace slipway::config {
 namespace {
 
-constexpr std::size_t kNearDistanceMax = 3;  // Edits.
+constexpr std::size_t kNearDistanceMax = 3;    // Edits.
+constexpr std::size_t kPatternTextMax = 4096;  // Bytes; std::regex needs stack for each of them.
 
 // How many letters must be changed, added or removed to make `b` of `a`.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -69,11 +71,6 @@ std::optional<Duration> parse_duration(std::string_view text) {
   return std::nullopt;
 }
 
-std::string duration_text(Duration duration) {
-  if (duration.count() % 1000 == 0) return fmt::format("{}s", duration.count() / 1000);
-  return fmt::format("{}ms", duration.count());
-}
-
 std::string Reader::at(const YAML::Mark& place, std::string_view what) const {
   if (place.is_null()) return fmt::format("{}: {}", file_, what);
   return fmt::format("{}:{}:{}: {}", file_, place.line + 1, place.column + 1, what);
@@ -84,7 +81,9 @@ void Reader::wrong(const YAML::Mark& place, std::string_view what) {
 }
 
 void Reader::warn(const YAML::Mark& place, std::string_view what) {
-  warnings.push_back(at(place, what));
+  // What holds in several environments is read once for each of them.
+  const std::string warning = at(place, what);
+  if (std::ranges::find(warnings, warning) == warnings.end()) warnings.push_back(warning);
 }
 
 std::vector<std::pair<std::string, YAML::Node>> Reader::entries(const YAML::Node& node, std::string_view what) {
@@ -102,75 +101,10 @@ std::vector<std::pair<std::string, YAML::Node>> Reader::entries(const YAML::Node
   return out;
 }
 
-bool Reader::mapping(const YAML::Node& node, std::string_view what, const std::vector<std::string>& allowed) {
-  entries(node, what);
-  if (!ok()) return false;
-  for (const auto& pair : node) {
-    const std::string key = pair.first.Scalar();
-    if (std::ranges::find(allowed, key) != allowed.end()) continue;
-    const std::string meant = nearest(key, allowed);
-    const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant);
-    wrong(pair.first.Mark(), fmt::format("{} has no \"{}\"{}; allowed: {}", what, key, hint, join(allowed, ", ")));
-  }
-  return ok();
-}
-
 std::string Reader::scalar(const YAML::Node& node, std::string_view what) {
   if (node.IsScalar()) return node.Scalar();
   wrong(node.Mark(), fmt::format("{} is {}; write a single value", what, kind_of(node)));
   return {};
-}
-
-void Reader::text(const YAML::Node& parent, const std::string& key, std::string& into) {
-  const YAML::Node node = parent[key];
-  if (!node || !ok()) return;
-  into = scalar(node, key);
-  if (ok() && into.empty()) wrong(node.Mark(), fmt::format("{} is empty", key));
-}
-
-void Reader::integer(const YAML::Node& parent, const std::string& key, Range range, int& into) {
-  const YAML::Node node = parent[key];
-  if (!node || !ok()) return;
-  const std::string word = scalar(node, key);
-  const auto value = parse_integer(word);
-  if (!value || *value < range.low || *value > range.high) {
-    wrong(node.Mark(),
-          fmt::format("{} is \"{}\"; allowed: a whole number from {} to {}", key, word, range.low, range.high));
-    return;
-  }
-  into = static_cast<int>(*value);
-}
-
-void Reader::duration(const YAML::Node& parent, const std::string& key, Duration low, Duration high, Duration& into) {
-  const YAML::Node node = parent[key];
-  if (!node || !ok()) return;
-  const std::string word = scalar(node, key);
-  const auto value = parse_duration(word);
-  if (!value || *value < low || *value > high) {
-    wrong(node.Mark(), fmt::format("{} is \"{}\"; allowed: a time like 5s or 300ms, from {} to {}", key, word,
-                                   duration_text(low), duration_text(high)));
-    return;
-  }
-  into = *value;
-}
-
-void Reader::texts(const YAML::Node& parent, const std::string& key, std::vector<std::string>& into) {
-  const YAML::Node node = parent[key];
-  if (!node || !ok()) return;
-  if (!node.IsSequence()) {
-    wrong(node.Mark(), fmt::format("{} is {}; write a list: [a, b]", key, kind_of(node)));
-    return;
-  }
-  into.clear();
-  for (const auto& item : node) into.push_back(scalar(item, fmt::format("an entry of {}", key)));
-}
-
-void Reader::text_map(const YAML::Node& parent, const std::string& key, std::map<std::string, std::string>& into) {
-  const YAML::Node node = parent[key];
-  if (!node || !ok()) return;
-  for (const auto& [name, value] : entries(node, key)) {
-    if (ok()) into[name] = value.IsNull() ? std::string() : scalar(value, name);
-  }
 }
 
 void Reader::require_word(const YAML::Mark& place, std::string_view what, const std::string& word,
@@ -179,6 +113,95 @@ void Reader::require_word(const YAML::Mark& place, std::string_view what, const 
   const std::string meant = nearest(word, allowed);
   const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant);
   wrong(place, fmt::format("{} is \"{}\"{}; allowed: {}", what, word, hint, join(allowed, ", ")));
+}
+
+Section::Section(Reader& reader, YAML::Node node, const Table& table, std::string what, bool on_top)
+    : reader_(reader), node_(std::move(node)), table_(table) {
+  if (what.empty()) what = table.name;
+  reader_.entries(node_, what);
+  if (!ok()) return;
+  const std::vector<std::string> allowed = member_names(table);
+  for (const auto& pair : node_) {
+    const std::string key = pair.first.Scalar();
+    if (find(key) != nullptr) continue;
+    const std::string meant = nearest(key, allowed);
+    const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant);
+    reader_.wrong(pair.first.Mark(),
+                  fmt::format("{} has no \"{}\"{}; allowed: {}", what, key, hint, join(allowed, ", ")));
+  }
+  for (const Member& described : table.members) {
+    if (described.needed && !on_top && !has(std::string(described.name)))
+      reader_.wrong(place(),
+                    fmt::format("{} has no {}; it is needed: {}", what, described.name, allowed_text(described)));
+  }
+}
+
+YAML::Node Section::member(const std::string& name) const {
+  const YAML::Node& node = node_;  // The operator of a constant node adds nothing to it.
+  return node.IsMap() ? node[name] : YAML::Node(YAML::NodeType::Undefined);
+}
+
+YAML::Mark Section::place(const std::string& name) const {
+  const YAML::Node found = member(name);
+  return found ? found.Mark() : node_.Mark();
+}
+
+void Section::text(const std::string& name, std::string& into) {
+  const Member* const described = find(name);
+  if (described == nullptr || !has(name) || !ok()) return;
+  std::string value = reader_.scalar(member(name), name);
+  if (ok() && value.empty()) return wrong(name, name + " is empty; allowed: " + allowed_text(*described));
+  if (!described->pattern.empty() &&
+      (value.size() > kPatternTextMax || !std::regex_match(value, std::regex(std::string(described->pattern)))))
+    wrong(name,
+          fmt::format("{} is \"{}\"; allowed: {}", name, value.substr(0, kPatternTextMax), allowed_text(*described)));
+  if (ok()) into = std::move(value);
+}
+
+void Section::number(const std::string& name, long long& into) {
+  const Member* const described = find(name);
+  if (described == nullptr || !has(name) || !ok()) return;
+  const std::string word = reader_.scalar(member(name), name);
+  const auto value = parse_integer(word);
+  if (!value || *value < described->range.low || *value > described->range.high)
+    return wrong(name, fmt::format("{} is \"{}\"; allowed: {}", name, word, allowed_text(*described)));
+  if (ok()) into = *value;
+}
+
+void Section::number(const std::string& name, int& into) {
+  long long value = into;
+  number(name, value);
+  into = static_cast<int>(value);
+}
+
+void Section::time(const std::string& name, Duration& into) {
+  const Member* const described = find(name);
+  if (described == nullptr || !has(name) || !ok()) return;
+  const std::string word = reader_.scalar(member(name), name);
+  const auto value = parse_duration(word);
+  if (!value || value->count() < described->range.low || value->count() > described->range.high)
+    return wrong(name, fmt::format("{} is \"{}\"; allowed: {}", name, word, allowed_text(*described)));
+  if (ok()) into = *value;
+}
+
+void Section::texts(const std::string& name, std::vector<std::string>& into) {
+  const Member* const described = find(name);
+  if (described == nullptr || !has(name) || !ok()) return;
+  const YAML::Node node = member(name);
+  if (!node.IsSequence()) return wrong(name, fmt::format("{} is {}; write a list: [a, b]", name, kind_of(node)));
+  into.clear();
+  for (const auto& item : node) {
+    const std::string word = reader_.scalar(item, fmt::format("an entry of {}", name));
+    if (ok() && !described->words.empty()) reader_.require_word(item.Mark(), name, word, described->words);
+    into.push_back(word);
+  }
+}
+
+void Section::text_map(const std::string& name, std::map<std::string, std::string>& into) {
+  if (find(name) == nullptr || !has(name) || !ok()) return;
+  for (const auto& [key, value] : reader_.entries(member(name), name)) {
+    if (ok()) into[key] = value.IsNull() ? std::string() : reader_.scalar(value, key);
+  }
 }
 
 }  // namespace slipway::config

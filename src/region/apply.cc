@@ -286,7 +286,7 @@ class Applier {
       auto listening = co_await make_listener(blueprint.listener, *target_group);
       if (!listening) co_return fail(listening);
       wanted["loadBalancers"] = json::array{json::object{{"targetGroupArn", *target_group},
-                                                         {"containerName", blueprint.name},
+                                                         {"containerName", blueprint.container},
                                                          {"containerPort", get_int(blueprint.target_group, "Port")}}};
     }
     const json::object which = {{"cluster", blueprint.cluster}, {"services", json::array{blueprint.name}}};

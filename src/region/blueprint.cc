@@ -25,13 +25,13 @@ json::object container_definition(const config::Service& service, const std::str
   json::array environment;
   for (const auto& [name, value] : service.environment) environment.push_back({{"name", name}, {"value", value}});
   json::object container = {
-      {"name", service.name},
+      {"name", service.container},
       {"image", fmt::format("{}/{}:{}", registry_host, service.repository, starting_tag(service))},
       {"essential", true},
       {"portMappings", json::array{json::object{{"containerPort", service.port}, {"protocol", "tcp"}}}},
       {"environment", environment},
       {"logConfiguration", json::object{{"logDriver", "awslogs"},
-                                        {"options", json::object{{"awslogs-group", "/ecs/" + service.name},
+                                        {"options", json::object{{"awslogs-group", "/ecs/" + service.family},
                                                                  {"awslogs-region", place.region},
                                                                  {"awslogs-stream-prefix", "ecs"}}}}}};
   if (!service.command.empty()) container["command"] = to_array(service.command);
@@ -46,7 +46,7 @@ json::object deployment_configuration(const config::Deploy& deploy) {
 }
 
 json::object target_group(const config::Config& config, const config::Service& service) {
-  return {{"Name", fmt::format("{}-{}", config.project, service.name).substr(0, 32)},
+  return {{"Name", fmt::format("{}-{}", config.project, service.family).substr(0, 32)},
           {"Protocol", "HTTP"},
           {"Port", service.port},
           {"VpcId", "vpc-slipway"},
@@ -86,12 +86,13 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
                                    const std::string& registry_host, const Place& place) {
   ServiceBlueprint blueprint;
   blueprint.name = service.name;
+  blueprint.container = service.container;
   blueprint.cluster = service.cluster;
   blueprint.repository = service.repository;
   blueprint.target_group = target_group(config, service);
   if (service.listen != 0) blueprint.listener = {{"Protocol", "HTTP"}, {"Port", service.listen}};
   blueprint.task_definition = {
-      {"family", service.name},
+      {"family", service.family},
       {"networkMode", "awsvpc"},
       {"requiresCompatibilities", json::array{"FARGATE"}},
       {"cpu", std::to_string(service.cpu)},
@@ -106,10 +107,10 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
                         json::object{{"awsvpcConfiguration", json::object{{"subnets", json::array{"subnet-slipway"}},
                                                                           {"assignPublicIp", "ENABLED"}}}}},
                        {"deploymentConfiguration", deployment_configuration(service.deploy)}};
-  blueprint.rule_name = fmt::format("slipway-push-{}", service.name).substr(0, 64);
+  blueprint.rule_name = fmt::format("slipway-push-{}", service.family).substr(0, 64);
   blueprint.rule = {{"Name", blueprint.rule_name},
                     {"State", "ENABLED"},
-                    {"Description", fmt::format("Pushes to {} that {} runs", service.repository, service.name)},
+                    {"Description", fmt::format("Pushes to {} that {} runs", service.repository, service.key)},
                     {"EventPattern", json::serialize(push_pattern(service))}};
   blueprint.fingerprint = sha256_hex(json::serialize(blueprint.task_definition) + json::serialize(blueprint.service));
   return blueprint;

@@ -19,6 +19,7 @@ constexpr std::string_view kDeadLetterQueue = "slipway-dead-letters";
 struct ServiceBlueprint {
   std::string name;
   std::string cluster;
+  std::string container;  // That takes the traffic.
   std::string repository;
   json::object target_group;  // CreateTargetGroup
   json::object listener;      // CreateListener, without LoadBalancerArn and target group; empty when it does not listen
