@@ -119,6 +119,12 @@ bool matches(const TagRule& rule, std::string_view tag) {
   });
 }
 
+bool follows_versions(const TagRule& rule) {
+  if (rule.kind == TagRule::Kind::semver) return true;
+  return rule.kind == TagRule::Kind::wildcard && glob_match(rule.text, "v1.2.3") &&
+         !glob_match(rule.text, "git-0123456789abcdef0123456789abcdef01234567");
+}
+
 TagRule tag_rule(std::string text) {
   const bool wild = text.find_first_of("*?") != std::string::npos;
   return {.kind = wild ? TagRule::Kind::wildcard : TagRule::Kind::exact, .text = std::move(text)};

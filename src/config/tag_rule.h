@@ -29,6 +29,10 @@ struct TagRule {
 // Whether `rule` deploys `tag`.
 bool matches(const TagRule& rule, std::string_view tag);
 
+// Whether `rule` is about versions, which CI pushes for a git tag: a range, or a wildcard that "v1.2.3" matches and the
+// tag of a commit ("git-0123…") does not.
+bool follows_versions(const TagRule& rule);
+
 // A tag as written: with '*' or '?' a wildcard, else exact.
 TagRule tag_rule(std::string text);
 

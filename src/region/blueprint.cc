@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "render/events.h"
 
 namespace slipway::region {
 namespace {
@@ -61,27 +62,6 @@ json::object target_group(const config::Config& config, const config::Service& s
 
 }  // namespace
 
-json::object push_pattern(const config::Service& service) {
-  json::array tags;
-  bool any_tag = false;
-  for (const config::TagRule& tag : service.tags) {
-    switch (tag.kind) {
-      case config::TagRule::Kind::exact:
-        tags.emplace_back(tag.text);
-        break;
-      case config::TagRule::Kind::wildcard:
-        tags.push_back(json::object{{"wildcard", tag.text}});
-        break;
-      case config::TagRule::Kind::semver:
-        any_tag = true;
-        break;  // Patterns cannot say it; the deployer decides.
-    }
-  }
-  json::object detail = {{"action-type", json::array{"PUSH"}}, {"repository-name", json::array{service.repository}}};
-  if (!any_tag) detail["image-tag"] = tags;
-  return {{"source", json::array{"aws.ecr"}}, {"detail-type", json::array{"ECR Image Action"}}, {"detail", detail}};
-}
-
 ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
                                    const std::string& registry_host, const Place& place) {
   ServiceBlueprint blueprint;
@@ -111,7 +91,7 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
   blueprint.rule = {{"Name", blueprint.rule_name},
                     {"State", "ENABLED"},
                     {"Description", fmt::format("Pushes to {} that {} runs", service.repository, service.key)},
-                    {"EventPattern", json::serialize(push_pattern(service))}};
+                    {"EventPattern", json::serialize(render::push_pattern(service.repository, {&service}))}};
   blueprint.fingerprint = sha256_hex(json::serialize(blueprint.task_definition) + json::serialize(blueprint.service));
   return blueprint;
 }

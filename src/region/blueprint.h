@@ -35,9 +35,6 @@ struct ServiceBlueprint {
 ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
                                    const std::string& registry_host, const Place& place);
 
-// The event pattern of a service's rule: pushes of its tags to its repository.
-json::object push_pattern(const config::Service& service);
-
 // The policy of the deployer's role: read images and services, register and update, nothing else.
 json::object deployer_policy(const config::Config& config, const Place& place);
 json::object lambda_trust_policy();

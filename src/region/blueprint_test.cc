@@ -11,19 +11,12 @@ config::Config example(const char* tags) {
   return *config::parse(text, "test");
 }
 
-TEST(Blueprint, TheRuleMatchesPushesOfTheTagsAndNothingElse) {
+TEST(Blueprint, TheRuleHearsOfPushesToTheServicesRepository) {
   const auto config = example("[latest]");
-  EXPECT_EQ(
-      json::serialize(push_pattern(config.services.begin()->second)),
-      R"({"source":["aws.ecr"],"detail-type":["ECR Image Action"],"detail":{"action-type":["PUSH"],"repository-name":["backend"],"image-tag":["latest"]}})");
-}
-
-TEST(Blueprint, WildcardsGoIntoThePatternAndVersionsToTheDeployer) {
-  const auto wildcard = example("[release-*]");
-  EXPECT_NE(json::serialize(push_pattern(wildcard.services.begin()->second)).find(R"({"wildcard":"release-*"})"),
-            std::string::npos);
-  const auto versions = example("[{semver: \">=2 <3\"}]");
-  EXPECT_EQ(json::serialize(push_pattern(versions.services.begin()->second)).find("image-tag"), std::string::npos);
+  const auto rule = service_blueprint(config, config.services.begin()->second, "localhost:4566", {}).rule;
+  const auto pattern = parse_json(get_string(rule, "EventPattern"));
+  ASSERT_TRUE(pattern);
+  EXPECT_EQ(json::serialize(*find_path(*pattern, {"detail", "repository-name"})), R"(["backend"])");
 }
 
 TEST(Blueprint, TheFingerprintChangesWithTheTasksOnly) {
