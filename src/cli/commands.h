@@ -1,10 +1,12 @@
 // The commands.  Each runs to its end and returns the exit code.
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/instant.h"
 #include "cli/command.h"
+#include "render/file.h"
 
 namespace slipway::cli {
 
@@ -40,6 +42,24 @@ struct LogsOptions {
   int lines = 50;
 };
 int logs(const Common& common, const LogsOptions& options);
+
+struct RenderOptions {
+  std::string what;  // "workflow", "terraform", "policies", "lambda", "events", "reference"
+  std::string config = "slipway.yaml";
+  std::string out;  // A folder; empty: the usual one of `what`.
+  bool to_stdout = false;
+  bool force = false;
+  std::string account;
+  std::string region;
+  bool static_keys = false;
+  bool provenance = false;
+};
+int render_command(const Common& common, const RenderOptions& options);
+
+// Writes `files` into `folder` and says of each whether it was written, is unchanged, or differs.  What differs is
+// shown and not overwritten, unless `force`.
+int write_files(const Common& common, const std::filesystem::path& folder, const std::vector<render::File>& files,
+                bool force);
 
 struct RollbackOptions {
   std::string service;

@@ -41,6 +41,7 @@ struct Words {
   std::string watch_timeout;
   LogsOptions logs;
   RollbackOptions rollback;
+  RenderOptions render;
   std::string validate;
   bool tail_once = false;
   int exit_code = kLive;
@@ -119,6 +120,36 @@ void add_others(CLI::App& app, Words& words) {
   rollback_command->callback([&] { words.exit_code = rollback(words.common, words.rollback); });
 }
 
+void add_render(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("render", "Write what the configuration means as files");
+  command->require_subcommand(1);
+  RenderOptions& options = words.render;
+  const auto add = [command, &words, &options](const std::string& what, const std::string& about) {
+    auto* one = command->add_subcommand(what, about);
+    if (what != "reference") one->add_option("--config", options.config, "The configuration")->capture_default_str();
+    one->add_option("--out", options.out, "The folder to write to");
+    one->add_flag("--stdout", options.to_stdout, "Print instead of writing files");
+    one->add_flag("--force", options.force, "Overwrite what differs");
+    one->callback([&words, &options, what] {
+      options.what = what;
+      words.exit_code = render_command(words.common, options);
+    });
+    return one;
+  };
+  auto* workflow = add("workflow", "The GitHub workflow that builds and pushes");
+  workflow->add_flag("--static-keys", options.static_keys, "Two secrets with keys instead of a role");
+  workflow->add_flag("--provenance", options.provenance, "Keep BuildKit's provenance");
+  auto* policies = add("policies", "The IAM policies of CI, the deployer and the tasks");
+  auto* events = add("events", "The rules of EventBridge");
+  for (auto* one : {workflow, policies, events}) {
+    one->add_option("--account", options.account, "The AWS account (default: the configuration's)");
+    one->add_option("--region", options.region, "The AWS region (default: the configuration's)");
+  }
+  add("terraform", "All of it as Terraform");
+  add("lambda", "The deployer's function as a zip");
+  add("reference", "Every member of slipway.yaml as a page");
+}
+
 // `slipway [--state DIR] aws ARGUMENTS…`: the arguments are another program's, so nothing here may read them.
 std::optional<int> aws_command(int argc, char** argv) {
   Common common;
@@ -149,6 +180,7 @@ int run_command(int argc, char** argv) {
   add_watch(app, words);
   add_readers(app, words);
   add_others(app, words);
+  add_render(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -206,8 +206,8 @@ Result<std::string> make_zip(const std::vector<ZipEntry>& entries) {
     archive_entry_set_size(header, static_cast<la_int64_t>(entry.content.size()));
     archive_entry_set_filetype(header, AE_IFREG);
     archive_entry_set_perm(header, entry.executable ? 0755 : 0644);
-    archive_entry_set_mtime(header, 315532800,
-                            0);  // 1980-01-01, the first that zip knows: the same input gives the same bytes.
+    // No time stamp: libarchive then writes 1980-01-01, the first that zip knows.  A given one would be written in
+    // local time, and the same input would give other bytes in another time zone.
     good = good && archive_write_header(zip, header) == ARCHIVE_OK &&
            archive_write_data(zip, entry.content.data(), entry.content.size()) ==
                static_cast<la_ssize_t>(entry.content.size());

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "host/files.h"
 #include "region/blueprint.h"
+#include "region/package.h"
 
 namespace slipway::region {
 namespace {
@@ -98,16 +99,7 @@ class Applier {
 
   Result<std::string> function_zip() const {
     if (config_.function) return user_code(*config_.function);
-    const auto binary = host::read_file(parts_.deployer_binary);
-    if (!binary) {
-      return fail(
-          Fault::not_found, "SLW-112",
-          fmt::format(
-              "the deployer is missing ({}). Build it: cmake --build --preset release --target slipway_deployer",
-              parts_.deployer_binary));
-    }
-    return host::make_zip({{.name = "bootstrap", .content = *binary, .executable = true},
-                           {.name = "slipway.json", .content = config::routes_json(config_), .executable = false}});
+    return deployer_package(config_, parts_.deployer_binary);
   }
 
   // A file, a folder or a zip of the user's own.

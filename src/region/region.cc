@@ -26,6 +26,7 @@
 #include "region/authenticate.h"
 #include "region/doors.h"
 #include "region/front_door.h"
+#include "region/package.h"
 #include "sqs/api.h"
 
 namespace slipway::region {
@@ -48,12 +49,6 @@ std::string read_instance_id(const StateFolder& folder, host::Random& random) {
 }
 
 // The deployer lies beside the program.
-std::string deployer_binary() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return (self.parent_path() / "bootstrap").string();
-}
-
 std::vector<database::Schema> schemas() {
   return {database::journal_schema(), apply_schema(),   iam::schema(), logs::schema(), sqs::schema(), ecr::schema(),
           events::schema(),           lambda::schema(), elb::schema(), ecs::schema()};
