@@ -6,7 +6,10 @@
 
 #include "base/text.h"
 #include "database/journal.h"
+#include "ecs/api_parts.h"
+#include "ecs/deployments_api.h"
 #include "ecs/events.h"
+#include "ecs/service_deployment.h"
 #include "ecs/shapes.h"
 
 namespace slipway::ecs {
@@ -14,56 +17,6 @@ namespace {
 
 using wire::Answer;
 using wire::Call;
-
-constexpr std::size_t kPageSize = 100;
-
-std::string last_part(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);
-}
-
-std::string cluster_of(const json::object& input) {
-  return last_part(get_string(input, "cluster", "default"));
-}
-
-std::unexpected<Error> invalid(std::string message) {
-  return fail(Fault::invalid, "InvalidParameterException", std::move(message));
-}
-std::unexpected<Error> client(std::string message) {
-  return fail(Fault::invalid, "ClientException", std::move(message));
-}
-
-json::object tags_of(const json::array& list) {
-  json::object tags;
-  for (const json::value& tag : list) tags[get_string(tag.as_object(), "key")] = get_string(tag.as_object(), "value");
-  return tags;
-}
-
-json::array list_tags(const json::object& tags) {
-  json::array out;
-  for (const auto& entry : tags) out.push_back({{"key", entry.key()}, {"value", entry.value()}});
-  return out;
-}
-
-json::object missing(const std::string& arn) {
-  return {{"arn", arn}, {"reason", "MISSING"}};
-}
-
-// One page of names; the token is the last name of the page before.
-Answer page(const std::vector<std::string>& all, const json::object& input, const char* member) {
-  const auto size = static_cast<std::size_t>(get_int(input, "maxResults", kPageSize));
-  const std::string after = get_string(input, "nextToken");
-  auto from = all.begin();
-  if (!after.empty()) {
-    const auto found = std::ranges::find(all, after);
-    from = found == all.end() ? all.end() : found + 1;
-  }
-  Answer answer;
-  json::array names;
-  for (; from != all.end() && names.size() < size; ++from) names.emplace_back(*from);
-  if (from != all.end()) answer.output["nextToken"] = names.back();
-  answer.output[member] = names;
-  return answer;
-}
 
 class Api {
  public:
@@ -110,7 +63,7 @@ class Api {
       const auto cluster = get_cluster(scheduler_.db().read(), name);
       if (get_string(*cluster, "status") == "ACTIVE") arns.push_back(call.place.arn("ecs", "cluster/" + name));
     }
-    co_return page(arns, call.input, "clusterArns");
+    co_return page_of(arns, call.input, "clusterArns");
   }
 
   task<Result<Answer>> delete_cluster(Call call) {
@@ -214,7 +167,7 @@ class Api {
       if (wanted) arns.push_back(get_string(definition, "taskDefinitionArn"));
     }
     if (get_string(call.input, "sort") == "DESC") std::ranges::reverse(arns);
-    co_return page(arns, call.input, "taskDefinitionArns");
+    co_return page_of(arns, call.input, "taskDefinitionArns");
   }
 
   // ---- services ----
@@ -294,7 +247,10 @@ class Api {
           {{"deployment", deploys ? deployment : ""}, {"caller", call.caller.arn}});
       if (deploys) begin_deployment(tx, *service, *definition, deployment, call);
       // A count that changed has to be reached again before the state is steady.
-      if (!service->state.deployments.empty()) service->state.deployments.front().steady = false;
+      if (!service->state.deployments.empty()) {
+        service->state.deployments.front().steady = false;
+        service->state.deployments.front().stuck = false;
+      }
       put_service(tx, *service);
       return *service;
     };
@@ -328,14 +284,15 @@ class Api {
     for (const ServiceRecord& service : list_services(scheduler_.db().read(), cluster_of(call.input))) {
       if (service.status != "INACTIVE") arns.push_back(service.arn(call.place));
     }
-    co_return page(arns, call.input, "serviceArns");
+    co_return page_of(arns, call.input, "serviceArns");
   }
 
   task<Result<Answer>> delete_service(Call call) {
     const std::string cluster = cluster_of(call.input);
     const std::string name = last_part(get_string(call.input, "service"));
     const bool force = get_bool(call.input, "force");
-    auto remove = [cluster, name, force](database::Transaction& tx) -> Result<ServiceRecord> {
+    const Instant now = call.now;
+    auto remove = [cluster, name, force, now](database::Transaction& tx) -> Result<ServiceRecord> {
       auto service = get_service(tx, cluster, name);
       if (!service) return fail(Fault::not_found, "ServiceNotFoundException", "Service not found.");
       if (service->status == "INACTIVE")
@@ -344,6 +301,10 @@ class Api {
         return invalid("The service cannot be stopped while it is scaled above 0.");
       service->state.desired = 0;
       service->status = "DRAINING";
+      if (auto deployment = get_service_deployment(tx, service->service_deployment)) {
+        stop(*deployment, "Service deployment stopped because the service was deleted.", now);
+        put_service_deployment(tx, *service, *deployment);
+      }
       put_service(tx, *service);
       return *service;
     };
@@ -443,7 +404,7 @@ class Api {
       const bool kin = family.empty() || task.task_definition.find("/" + family + ":") != std::string::npos;
       if (ended == stopped && named && kin) arns.push_back(task.arn(call.place));
     }
-    co_return page(arns, call.input, "taskArns");
+    co_return page_of(arns, call.input, "taskArns");
   }
 
   // ---- tags ----
@@ -480,12 +441,6 @@ class Api {
   }
 
  private:
-  static Answer answer_with(const char* member, json::value value) {
-    Answer answer;
-    answer.output[member] = std::move(value);
-    return answer;
-  }
-
   // Finds the resource's tags, lets `edit` change them and stores them.
   static Result<int> edit_tags(database::Transaction& tx, const std::string& arn,
                                const std::function<void(json::object&)>& edit) {
@@ -552,8 +507,10 @@ class Api {
   }
 
   json::object describe_service(const ServiceRecord& service) const {
-    json::object out =
-        describe(service, list_tasks(scheduler_.db().read(), service.cluster, service.name), scheduler_.place());
+    const auto tasks = list_tasks(scheduler_.db().read(), service.cluster, service.name);
+    json::object out = describe(service, tasks, scheduler_.place());
+    if (!service.service_deployment.empty()) out["currentServiceDeployment"] = service.service_deployment;
+    out["currentServiceRevisions"] = current_revisions(service, tasks, scheduler_.place());
     out["events"] = service_events(scheduler_.db().read(), service.cluster, service.name);
     return out;
   }
@@ -612,8 +569,8 @@ class Api {
         static_cast<int>(get_int(configuration, "minimumHealthyPercent", state.minimum_healthy_percent));
     state.maximum_percent = static_cast<int>(get_int(configuration, "maximumPercent", state.maximum_percent));
     if (const json::object breaker = get_object(configuration, "deploymentCircuitBreaker"); !breaker.empty()) {
-      state.breaker = get_bool(breaker, "enable");
-      state.rollback = get_bool(breaker, "rollback");
+      state.breaker.enable = get_bool(breaker, "enable");
+      state.breaker.rollback = get_bool(breaker, "rollback");
     }
     if (state.maximum_percent <= state.minimum_healthy_percent && state.maximum_percent <= 100)
       return invalid(
@@ -656,6 +613,14 @@ class Api {
                       .created_at = call.now,
                       .updated_at = call.now};
     supersede(service.state, newest);
+    const json::object begun = new_service_deployment(service, service_deployment_id(id), call.now, scheduler_.place());
+    if (auto before = get_service_deployment(tx, service.service_deployment)) {
+      supersede(*before, get_string(begun, "serviceDeploymentArn"), call.now);
+      put_service_deployment(tx, service, *before);
+    }
+    service.service_deployment = get_string(begun, "serviceDeploymentArn");
+    put_service_deployment(tx, service, begun);
+    put_service_revision(tx, service_revision(service, newest, definition, scheduler_.place()));
     const Teller teller{
         .tx = tx, .now = call.now, .place = scheduler_.place(), .events = scheduler_.events(), .seed = id};
     tell_deployment_started(teller, service, newest, definition);
@@ -737,6 +702,7 @@ wire::Service service(Scheduler& scheduler) {
                     optional("desiredStatus", one_of({"RUNNING", "PENDING", "STOPPED"})),
                     ignored("launchType", text())}),
       &Api::list_task_arns);
+  add_deployment_operations(out, scheduler);
   add("ListTagsForResource", structure({required("resourceArn", text())}), &Api::list_resource_tags);
   const auto tagging = [api](bool adding) {
     return [api, adding](Call call) { return api->tag(std::move(call), adding); };

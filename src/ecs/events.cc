@@ -77,9 +77,6 @@ void tell_failed(const Teller& teller, const ServiceRecord& service, const Note&
 
 void tell(const Teller& teller, const ServiceRecord& service, const Note& note) {
   switch (note.kind) {
-    case Note::Kind::started_tasks:
-      tell_started(teller, service, note.tasks);
-      break;
     case Note::Kind::stopped_tasks:
       service_event(teller, service,
                     fmt::format("has stopped {} running tasks: {}.", note.tasks.size(), task_list(note.tasks)));
@@ -108,6 +105,16 @@ void tell(const Teller& teller, const ServiceRecord& service, const Note& note) 
       break;
     case Note::Kind::stuck:
       service_event(teller, service, note.text);
+      journal(teller, service, "ecs.deployment.stuck", fmt::format("{} {}", note.deployment, note.text),
+              {{"deployment", note.deployment}});
+      break;
+    case Note::Kind::impaired:
+      service_event(teller, service,
+                    "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
+                    "section of the Amazon ECS Developer Guide.");
+      publish(
+          teller, service, "ECS Service Action",
+          {{"eventType", "WARN"}, {"eventName", "SERVICE_TASK_START_IMPAIRED"}, {"createdAt", iso_millis(teller.now)}});
       break;
   }
 }

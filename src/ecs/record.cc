@@ -15,8 +15,12 @@ json::object to_json(const Deployment& d) {
           {"rollout", static_cast<int>(d.rollout)},
           {"reason", d.reason},
           {"failedTasks", d.failed_tasks},
+          {"failuresInRow", d.failures_in_row},
           {"wasCompleted", d.was_completed},
+          {"rollingBack", d.rolling_back},
           {"steady", d.steady},
+          {"stuck", d.stuck},
+          {"wish", static_cast<int>(d.wish)},
           {"createdAt", d.created_at.ms()},
           {"updatedAt", d.updated_at.ms()},
           {"startAfter", d.start_after.ms()},
@@ -29,14 +33,38 @@ Deployment deployment_from(const json::object& o) {
                .rollout = static_cast<Rollout>(get_int(o, "rollout")),
                .reason = get_string(o, "reason"),
                .failed_tasks = static_cast<int>(get_int(o, "failedTasks")),
+               .failures_in_row = static_cast<int>(get_int(o, "failuresInRow")),
                .was_completed = get_bool(o, "wasCompleted"),
+               .rolling_back = get_bool(o, "rollingBack"),
                .steady = get_bool(o, "steady"),
+               .stuck = get_bool(o, "stuck"),
+               .wish = static_cast<StopWish>(get_int(o, "wish")),
                .created_at = instant_ms(get_int(o, "createdAt")),
                .updated_at = instant_ms(get_int(o, "updatedAt")),
                .start_after = instant_ms(get_int(o, "startAfter"))};
   for (const auto& entry : get_object(o, "images"))
     d.images[std::string(entry.key())] = std::string(view(entry.value().as_string()));
   return d;
+}
+
+json::object to_json(const Breaker& b) {
+  return {{"enable", b.enable},
+          {"rollback", b.rollback},
+          {"resetOnHealthy", b.reset_on_healthy},
+          {"type", static_cast<int>(b.type)},
+          {"value", b.value}};
+}
+
+// Of a service's document.  Those written before the thresholds could be chosen hold two truth values.
+Breaker breaker_from(const json::object& o) {
+  if (const json::value* old = find(o, "breaker"); old != nullptr && old->is_bool())
+    return {.enable = old->get_bool(), .rollback = get_bool(o, "rollback")};
+  const json::object b = get_object(o, "breaker");
+  return {.enable = get_bool(b, "enable"),
+          .rollback = get_bool(b, "rollback"),
+          .reset_on_healthy = get_bool(b, "resetOnHealthy", true),
+          .type = static_cast<Breaker::Threshold>(get_int(b, "type")),
+          .value = static_cast<int>(get_int(b, "value", Breaker{}.value))};
 }
 
 json::object to_json(const TaskContainer& c) {
@@ -121,13 +149,13 @@ json::object to_json(const ServiceRecord& r) {
           {"desired", r.state.desired},
           {"minimum", r.state.minimum_healthy_percent},
           {"maximum", r.state.maximum_percent},
-          {"breaker", r.state.breaker},
-          {"rollback", r.state.rollback},
+          {"breaker", to_json(r.state.breaker)},
           {"grace", r.state.grace.count()},
           {"deployments", deployments},
           {"loadBalancers", r.load_balancers},
           {"echo", r.echo},
           {"tags", r.tags},
+          {"serviceDeployment", r.service_deployment},
           {"createdAt", r.created_at.ms()}};
 }
 
@@ -139,14 +167,14 @@ ServiceRecord service_from(const json::object& o) {
   r.state.desired = static_cast<int>(get_int(o, "desired"));
   r.state.minimum_healthy_percent = static_cast<int>(get_int(o, "minimum"));
   r.state.maximum_percent = static_cast<int>(get_int(o, "maximum"));
-  r.state.breaker = get_bool(o, "breaker");
-  r.state.rollback = get_bool(o, "rollback");
+  r.state.breaker = breaker_from(o);
   r.state.grace = Duration{get_int(o, "grace")};
   for (const json::value& d : get_array(o, "deployments"))
     r.state.deployments.push_back(deployment_from(d.as_object()));
   r.load_balancers = get_array(o, "loadBalancers");
   r.echo = get_object(o, "echo");
   r.tags = get_object(o, "tags");
+  r.service_deployment = get_string(o, "serviceDeployment");
   r.created_at = instant_ms(get_int(o, "createdAt"));
   return r;
 }
@@ -236,6 +264,33 @@ json::object describe(const TaskRecord& t, const Place& place, const json::objec
   return out;
 }
 
+json::object describe_configuration(const ServiceState& state) {
+  json::object breaker = {{"enable", state.breaker.enable}, {"rollback", state.breaker.rollback}};
+  // What nobody set is not shown, as AWS SDKs from before do not know it.
+  const Breaker defaults;
+  if (!state.breaker.reset_on_healthy) breaker["resetOnHealthyTask"] = false;
+  if (state.breaker.type != defaults.type || state.breaker.value != defaults.value)
+    breaker["thresholdConfiguration"] =
+        json::object{{"type", threshold_text(state.breaker.type)}, {"value", state.breaker.value}};
+  return {{"deploymentCircuitBreaker", breaker},
+          {"maximumPercent", state.maximum_percent},
+          {"minimumHealthyPercent", state.minimum_healthy_percent},
+          {"strategy", "ROLLING"},
+          {"bakeTimeInMinutes", 0}};
+}
+
+const char* threshold_text(Breaker::Threshold type) {
+  switch (type) {
+    case Breaker::Threshold::count:
+      return "COUNT";
+    case Breaker::Threshold::unbounded_percent:
+      return "UNBOUNDED_PERCENT";
+    case Breaker::Threshold::bounded_percent:
+      return "BOUNDED_PERCENT";
+  }
+  return "";
+}
+
 json::object describe(const ServiceRecord& s, const std::vector<TaskRecord>& tasks, const Place& place) {
   const auto count = [&](const std::string& deployment, Stage stage) {
     return std::ranges::count_if(tasks, [&](const TaskRecord& t) {
@@ -274,10 +329,7 @@ json::object describe(const ServiceRecord& s, const std::vector<TaskRecord>& tas
   out["runningCount"] = count("", Stage::running);
   out["pendingCount"] = count("", Stage::pending);
   out["taskDefinition"] = s.state.deployments.empty() ? "" : s.state.deployments.front().task_definition;
-  out["deploymentConfiguration"] = json::object{
-      {"deploymentCircuitBreaker", json::object{{"enable", s.state.breaker}, {"rollback", s.state.rollback}}},
-      {"maximumPercent", s.state.maximum_percent},
-      {"minimumHealthyPercent", s.state.minimum_healthy_percent}};
+  out["deploymentConfiguration"] = describe_configuration(s.state);
   out["healthCheckGracePeriodSeconds"] = s.state.grace.count() / 1000;
   out["deployments"] = deployments;
   out["createdAt"] = epoch_seconds(s.created_at);

@@ -15,9 +15,10 @@ struct ServiceRecord {
   std::string name;
   std::string status = "ACTIVE";  // ACTIVE, DRAINING, INACTIVE
   ServiceState state;
-  json::array load_balancers;  // As CreateService took them.
-  json::object echo;           // Members that are answered as they were given: launchType, networkConfiguration, …
-  json::object tags;           // Key -> value.
+  json::array load_balancers;      // As CreateService took them.
+  json::object echo;               // Members that are answered as they were given: launchType, networkConfiguration, …
+  json::object tags;               // Key -> value.
+  std::string service_deployment;  // ARN of the newest one; empty before the first.
   Instant created_at{};
   std::string arn(const Place& place) const { return place.arn("ecs", "service/" + cluster + "/" + name); }
   std::string subject() const { return cluster + "/" + name; }
@@ -76,7 +77,10 @@ json::object describe(const TaskRecord& task, const Place& place, const json::ob
 // The service as DescribeServices shows it, without its events.
 json::object describe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, const Place& place);
 
-const char* status_text(Stage stage);  // "RUNNING", as lastStatus has it.
+json::object describe_configuration(const ServiceState& state);  // As deploymentConfiguration shows it.
+
+const char* threshold_text(Breaker::Threshold type);  // "BOUNDED_PERCENT"
+const char* status_text(Stage stage);                 // "RUNNING", as lastStatus has it.
 const char* rollout_text(Rollout rollout);
 
 }  // namespace slipway::ecs

@@ -10,6 +10,11 @@ using namespace std::chrono_literals;
 // Restarts after failures in a row: none is delayed below this many, then 1 s, doubling, to five minutes.
 constexpr int kFreeRestarts = 3;
 constexpr Duration kRestartDelayMax = 5min;
+constexpr int kThresholdMin = 3;  // Of a bounded percentage.
+constexpr int kThresholdMax = 200;
+
+constexpr const char* kTasksFailed = "ECS deployment circuit breaker: tasks failed to start.";
+constexpr const char* kStoppedByUser = "ECS deployment was stopped by a user request.";
 
 Duration restart_delay(int failures) {
   if (failures <= kFreeRestarts) return 0ms;
@@ -18,6 +23,15 @@ Duration restart_delay(int failures) {
 
 void sooner(std::optional<Instant>& wake_at, Instant at) {
   if (!wake_at || at < *wake_at) wake_at = at;
+}
+
+int percent_up(int desired, int percent) {
+  return static_cast<int>((static_cast<long long>(desired) * percent + 99) / 100);
+}
+
+// It launches nothing more.  One that has been good once is never given up: it is what keeps the service alive.
+bool given_up(const Deployment& deployment) {
+  return deployment.rollout == Rollout::failed && !deployment.was_completed;
 }
 
 // One call of advance(): the plan as it grows, and the tasks it still may touch.
@@ -31,10 +45,13 @@ class Planner {
     if (plan_.next.deployments.empty()) return std::move(plan_);
     count_outcomes();
     judge_primary();
-    stop_unhealthy();
+    stop_hopeless();
     start_missing();
+    stop_sick();
     stop_surplus();
+    notice_deadlock();
     complete();
+    forget_superseded();
     return std::move(plan_);
   }
 
@@ -52,16 +69,25 @@ class Planner {
   static bool serves(const TaskSeen& task) {
     return task.stage == Stage::running && task.health == Health::healthy && task.in_traffic;
   }
-
-  int count_active() const {
-    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t); }));
+  // Unhealthy beyond its grace: to be replaced.
+  bool is_sick(const TaskSeen& task) const {
+    return task.stage == Stage::running && task.health == Health::unhealthy &&
+           now_ >= task.started_at + plan_.next.grace;
   }
-  int count_active_primary() {
-    return static_cast<int>(
-        std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && is_primary(t); }));
+
+  template <class Which>
+  int count(Which which) const {
+    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && which(t); }));
+  }
+  int count_active() const {
+    return count([](const TaskSeen&) { return true; });
   }
   int count_serving() const {
-    return static_cast<int>(std::ranges::count_if(seen_, [&](const TaskSeen& t) { return is_active(t) && serves(t); }));
+    return count([](const TaskSeen& t) { return serves(t); });
+  }
+  // Serving, or on the way to it.
+  int count_hopeful(const std::string& deployment) const {
+    return count([&](const TaskSeen& t) { return t.deployment == deployment && !is_sick(t); });
   }
 
   Deployment* find(const std::string& id) {
@@ -69,146 +95,233 @@ class Planner {
     return found == plan_.next.deployments.end() ? nullptr : &*found;
   }
 
-  // A task that ended without being asked to, or that never came up, is a failure of its deployment; one that became
-  // healthy forgives the failures before it (resetOnHealthyTask).
-  void count_outcomes() {
-    for (const TaskSeen& task : seen_) {
-      Deployment* deployment = find(task.deployment);
-      const bool forgives = is_active(task) && serves(task) && !task.was_healthy;
-      if (deployment != nullptr && forgives) deployment->failed_tasks = 0;
-      if (task.stage == Stage::stopped && !task.counted) {
-        plan_.counted.push_back(task.id);
-        if (deployment != nullptr && !task.stop_wanted) count_failure(*deployment);
-      }
-    }
-  }
-
-  void count_failure(Deployment& deployment) {
-    ++deployment.failed_tasks;
-    deployment.updated_at = now_;
-    deployment.start_after = now_ + restart_delay(deployment.failed_tasks);
-  }
-
   void note(Note::Kind kind, std::string deployment, std::vector<std::string> tasks = {}, std::string text = {}) {
     plan_.notes.push_back(
         {.kind = kind, .deployment = std::move(deployment), .tasks = std::move(tasks), .text = std::move(text)});
   }
 
+  // ---- failures ----
+
+  // A task that ended without being asked to, that never came up, or that is unhealthy, is a failure of its
+  // deployment, once; one that becomes healthy forgives the failures before it.
+  void count_outcomes() {
+    for (const TaskSeen& task : seen_) {
+      Deployment* deployment = find(task.deployment);
+      if (deployment != nullptr && is_active(task) && serves(task) && !task.was_healthy) {
+        deployment->failures_in_row = 0;
+        if (plan_.next.breaker.reset_on_healthy) deployment->failed_tasks = 0;
+      }
+      const bool ended = task.stage == Stage::stopped;
+      const bool sick = is_active(task) && is_sick(task);
+      if (task.counted || (!ended && !sick)) continue;
+      plan_.counted.push_back(task.id);
+      if (deployment != nullptr && !task.stop_wanted) count_failure(*deployment);
+    }
+  }
+
+  void count_failure(Deployment& deployment) {
+    ++deployment.failed_tasks;
+    ++deployment.failures_in_row;
+    deployment.updated_at = now_;
+    deployment.start_after = now_ + restart_delay(deployment.failures_in_row);
+    if (deployment.failures_in_row == kFreeRestarts + 1) note(Note::Kind::impaired, deployment.id);
+  }
+
   void judge_primary() {
+    const Deployment& newest = primary();
+    if (newest.rollout != Rollout::in_progress) return;
+    if (newest.wish != StopWish::none) {
+      fail_primary(Note::Cause::user, newest.wish == StopWish::roll_back);
+    } else if (plan_.next.breaker.enable && newest.failed_tasks >= breaker_threshold(plan_.next)) {
+      fail_primary(Note::Cause::breaker, plan_.next.breaker.rollback);
+    }
+  }
+
+  void fail_primary(Note::Cause cause, bool roll_back) {
     Deployment& failed = primary();
-    if (failed.rollout != Rollout::in_progress || !plan_.next.breaker || failed.was_completed) return;
-    if (failed.failed_tasks < breaker_threshold(plan_.next)) return;
     failed.rollout = Rollout::failed;
-    failed.reason = "ECS deployment circuit breaker: tasks failed to start.";
+    failed.reason = cause == Note::Cause::breaker ? kTasksFailed : kStoppedByUser;
+    failed.wish = StopWish::none;
     failed.updated_at = now_;
-    const std::string failed_id = failed.id;
-    note(Note::Kind::failed, failed_id, {}, failed.reason);
-    if (!plan_.next.rollback) return;
+    note(Note::Kind::failed, failed.id, {}, failed.reason);
+    plan_.notes.back().cause = cause;
+    plan_.notes.back().of_rollback = failed.rolling_back;
+    plan_.notes.back().rollback_wanted = roll_back;
+    if (!roll_back || failed.was_completed) return;
     auto& all = plan_.next.deployments;
     const auto good = std::ranges::find_if(all, [](const Deployment& d) { return d.was_completed; });
     if (good == all.end()) return;  // Nothing to go back to: the failed one stays, and launches nothing more.
+    const std::string from = cause == Note::Cause::breaker ? "ECS deployment circuit breaker: " : "ECS deployment: ";
     std::rotate(all.begin(), good, good + 1);
     Deployment& target = primary();
     target.rollout = Rollout::in_progress;
-    target.reason = "ECS deployment circuit breaker: rolling back to deploymentId " + target.id + ".";
-    target.failed_tasks = 0;
-    target.steady = false;
+    target.reason = from + "rolling back to deploymentId " + target.id + ".";
+    target.failed_tasks = target.failures_in_row = 0;
+    target.start_after = now_;
+    target.rolling_back = true;
+    target.steady = target.stuck = false;
     target.updated_at = now_;
     note(Note::Kind::rolling_back, target.id, {}, target.reason);
   }
 
-  // Unhealthy beyond its grace: it serves nobody, so it goes at once; start_missing() sees to a replacement.
-  void stop_unhealthy() {
-    for (const TaskSeen& task : seen_) {
-      if (!is_active(task) || task.stage != Stage::running || task.health != Health::unhealthy) continue;
-      const Instant graced = task.started_at + plan_.next.grace;
-      if (now_ < graced) {
-        sooner(plan_.wake_at, graced);
-        continue;
-      }
-      Deployment* deployment = find(task.deployment);
-      if (deployment != nullptr) count_failure(*deployment);
-      plan_.counted.push_back(task.id);
-      plan_.stop.push_back({task.id, "Task failed health checks"});
-      note(Note::Kind::replaced_unhealthy, task.deployment, {task.id});
-    }
-    // What was just counted may have been one failure too many.
-    judge_primary();
-  }
+  // ---- starting ----
 
   void start_missing() {
-    const int room = maximum_tasks(plan_.next) - count_active();
-    int started = start_primary(room);
-    // Old tasks that died while the new ones are not there yet are replaced by their own revision, up to the minimum.
-    const auto& all = plan_.next.deployments;
-    const auto old =
-        std::ranges::find_if(all, [&](const Deployment& d) { return &d != &all.front() && d.was_completed; });
-    if (old == all.end() || primary().rollout == Rollout::completed) return;
-    const int missing = minimum_tasks(plan_.next) - count_active() - started;
-    if (now_ < old->start_after) {
-      if (missing > 0) sooner(plan_.wake_at, old->start_after);
-      return;
-    }
-    for (int i = 0; i < std::min(missing, room - started); ++i) plan_.start.push_back(old->id);
+    int room = maximum_tasks(plan_.next) - count_active();
+    Deployment& newest = primary();
+    if (!given_up(newest)) room -= start(newest, plan_.next.desired - count_hopeful(newest.id), room);
+    if (newest.rollout == Rollout::completed) return;
+    // Old tasks that died while the new ones are not there yet are replaced by their own revision: up to the minimum,
+    // and up to the desired count where nobody else will come.
+    const auto old = std::find_if(plan_.next.deployments.begin() + 1, plan_.next.deployments.end(),
+                                  [](const Deployment& d) { return d.was_completed; });
+    if (old == plan_.next.deployments.end()) return;
+    const int wanted = given_up(newest) ? plan_.next.desired : minimum_tasks(plan_.next);
+    const int hopeful = count([&](const TaskSeen& t) { return !is_sick(t); }) + static_cast<int>(plan_.start.size());
+    start(*old, wanted - hopeful, room);
   }
 
-  int start_primary(int room) {
-    Deployment& newest = primary();
-    if (newest.rollout == Rollout::failed) return 0;
-    const int missing = std::min(plan_.next.desired - count_active_primary(), room);
-    if (missing <= 0) return 0;
-    if (now_ < newest.start_after) {
-      sooner(plan_.wake_at, newest.start_after);
+  int start(Deployment& deployment, int missing, int room) {
+    const int number = std::min(missing, room);
+    if (number <= 0) return 0;
+    if (now_ < deployment.start_after) {
+      sooner(plan_.wake_at, deployment.start_after);
       return 0;
     }
-    for (int i = 0; i < missing; ++i) plan_.start.push_back(newest.id);
-    newest.steady = false;
-    return missing;
+    plan_.start.insert(plan_.start.end(), static_cast<std::size_t>(number), deployment.id);
+    deployment.steady = false;
+    return number;
+  }
+
+  // ---- stopping ----
+
+  void stop(const TaskSeen& task, std::string reason) { plan_.stop.push_back({task.id, std::move(reason)}); }
+
+  // A sick task that never served goes at once.
+  void stop_hopeless() {
+    for (const TaskSeen& task : seen_) {
+      if (!is_active(task)) continue;
+      if (is_sick(task) && !task.was_healthy) replace(task);
+      const bool in_grace = task.stage == Stage::running && task.health == Health::unhealthy && !is_sick(task);
+      if (in_grace) sooner(plan_.wake_at, task.started_at + plan_.next.grace);
+    }
+  }
+  // One that did serve may still answer somebody: its replacement comes first where the maximum has room, else one goes
+  // at a time.
+  void stop_sick() {
+    for (const TaskSeen& task : seen_) {
+      if (!is_active(task) || !is_sick(task)) continue;
+      const bool makes_room = must_make_room(task);
+      if (!is_replaced(task) && !makes_room) continue;
+      replace(task);
+      if (makes_room) sooner(plan_.wake_at, now_);
+    }
+  }
+  void replace(const TaskSeen& task) {
+    stop(task, "Task failed health checks");
+    note(Note::Kind::replaced_unhealthy, task.deployment, {task.id});
+  }
+  bool is_replaced(const TaskSeen& task) {
+    const Deployment* own = find(task.deployment);
+    return own == nullptr || given_up(*own) || count_serving() >= plan_.next.desired;
+  }
+  bool must_make_room(const TaskSeen& task) {
+    if (!plan_.start.empty() || count_active() < maximum_tasks(plan_.next)) return false;
+    const auto on_its_way = [&](const TaskSeen& other) {
+      return other.deployment == task.deployment && !serves(other) && !is_sick(other);
+    };
+    return count(on_its_way) == 0 && !any_stopping(task.deployment);
+  }
+  bool any_stopping(const std::string& deployment) const {
+    return std::ranges::any_of(seen_, [&](const TaskSeen& t) {
+      return t.deployment == deployment && t.stage != Stage::stopped && is_stopping(t);
+    });
   }
 
   // Old tasks go while enough serve without them; those that serve nobody go first.  Then what exceeds the desired
   // count.
   void stop_surplus() {
-    std::vector<const TaskSeen*> candidates;
-    const bool replacing = primary().rollout != Rollout::failed;
-    for (const TaskSeen& task : seen_) {
-      if (is_active(task) && !is_primary(task) && (replacing || !belongs_to_good(task))) candidates.push_back(&task);
-    }
     const std::string reason = "Scaling activity initiated by (deployment " + primary().id + ")";
-    stop_while_enough_serve(candidates, static_cast<int>(candidates.size()), reason);
-    candidates.clear();
+    std::vector<const TaskSeen*> old;
+    std::vector<const TaskSeen*> own;
     for (const TaskSeen& task : seen_) {
-      if (is_active(task) && is_primary(task)) candidates.push_back(&task);
+      if (is_active(task)) (is_primary(task) ? own : old).push_back(&task);
     }
-    // Scale-in keeps the longest running.
-    std::ranges::stable_sort(candidates,
-                             [](const TaskSeen* a, const TaskSeen* b) { return a->created_at > b->created_at; });
-    stop_while_enough_serve(candidates, static_cast<int>(candidates.size()) - plan_.next.desired, reason);
+    const int own_number = static_cast<int>(own.size());
+    int old_surplus = static_cast<int>(old.size());
+    if (given_up(primary())) {
+      // The last good deployment keeps the service alive beside what serves of the failed one.
+      std::erase_if(old, [&](const TaskSeen* t) { return belongs_to_good(*t); });
+      stop_while_enough_serve(old, static_cast<int>(old.size()), reason);
+      old.clear();
+      for (const TaskSeen& task : seen_) {
+        if (is_active(task) && belongs_to_good(task)) old.push_back(&task);
+      }
+      const int of_failed = count([&](const TaskSeen& t) { return is_primary(t) && serves(t); });
+      old_surplus = static_cast<int>(old.size()) + of_failed - plan_.next.desired;
+    }
+    youngest_first(old);
+    stop_while_enough_serve(old, old_surplus, reason);
+    youngest_first(own);
+    // A sick task that waits for its replacement is no surplus: stop_unhealthy() sees to it.
+    std::erase_if(own, [&](const TaskSeen* t) { return is_sick(*t); });
+    const int hopeful_surplus = static_cast<int>(own.size()) - plan_.next.desired;
+    stop_while_enough_serve(own, plan_.next.desired == 0 ? own_number : hopeful_surplus, reason);
   }
 
-  // When a deployment has failed for good, the tasks of the last good one are what keeps the service alive.
+  // Scale-in keeps the longest running.
+  static void youngest_first(std::vector<const TaskSeen*>& tasks) {
+    std::ranges::stable_sort(tasks, [](const TaskSeen* a, const TaskSeen* b) { return a->created_at > b->created_at; });
+  }
+
   bool belongs_to_good(const TaskSeen& task) {
     const Deployment* deployment = find(task.deployment);
     return deployment != nullptr && deployment->was_completed;
   }
 
-  void stop_while_enough_serve(std::vector<const TaskSeen*>& candidates, int count, const std::string& reason) {
+  void stop_while_enough_serve(std::vector<const TaskSeen*>& candidates, int number, const std::string& reason) {
     std::ranges::stable_sort(candidates,
                              [](const TaskSeen* a, const TaskSeen* b) { return !serves(*a) && serves(*b); });
     std::vector<std::string> stopped;
     for (const TaskSeen* task : candidates) {
-      if (count <= 0) break;
-      if (serves(*task) && count_serving() - 1 < minimum_tasks(plan_.next)) break;
-      plan_.stop.push_back({task->id, reason});
+      if (number <= 0) break;
+      if (is_needed(*task)) continue;
+      stop(*task, reason);
       stopped.push_back(task->id);
-      --count;
+      --number;
     }
     if (!stopped.empty()) note(Note::Kind::stopped_tasks, primary().id, stopped);
+  }
+  // Without it, fewer than the minimum would serve, or would ever come to.
+  bool is_needed(const TaskSeen& task) const {
+    const int minimum = minimum_tasks(plan_.next);
+    if (serves(task)) return count_serving() - 1 < minimum;
+    if (is_sick(task)) return false;
+    const int hopeful = count([&](const TaskSeen& t) { return !is_sick(t); }) + static_cast<int>(plan_.start.size());
+    return hopeful - 1 < minimum;
+  }
+
+  // ---- what is told ----
+
+  // Nothing may start, nothing may stop, and nothing is under way that could change it.
+  void notice_deadlock() {
+    Deployment& newest = primary();
+    if (newest.rollout != Rollout::in_progress || newest.stuck || plan_.wake_at) return;
+    if (!plan_.start.empty() || !plan_.stop.empty()) return;
+    if (count_hopeful(newest.id) >= plan_.next.desired) return;
+    const bool moving = std::ranges::any_of(
+        seen_, [&](const TaskSeen& t) { return t.stage != Stage::stopped && (is_stopping(t) || !serves(t)); });
+    if (moving || count_active() < maximum_tasks(plan_.next)) return;
+    newest.stuck = true;
+    note(
+        Note::Kind::stuck, newest.id, {},
+        "was unable to stop or start tasks during a deployment because of the service deployment configuration. Update "
+        "the minimumHealthyPercent or maximumPercent value and try again.");
   }
 
   void complete() {
     Deployment& newest = primary();
-    if (newest.rollout == Rollout::failed) return;
+    if (given_up(newest)) return;
     int serving = 0;
     bool others = !plan_.start.empty() || !plan_.stop.empty();
     for (const TaskSeen& task : seen_) {
@@ -220,19 +333,41 @@ class Planner {
       }
     }
     if (serving != plan_.next.desired || others) return;
-    if (newest.rollout == Rollout::in_progress) {
+    if (newest.rollout != Rollout::completed) {
       newest.rollout = Rollout::completed;
       newest.was_completed = true;
       newest.reason = "ECS deployment " + newest.id + " completed.";
       newest.updated_at = now_;
-      newest.failed_tasks = 0;
+      newest.failed_tasks = newest.failures_in_row = 0;
       note(Note::Kind::completed, newest.id, {}, newest.reason);
+      plan_.notes.back().of_rollback = newest.rolling_back;
+      newest.rolling_back = false;
       plan_.next.deployments.resize(1);
     }
     if (!primary().steady) {
       primary().steady = true;
       note(Note::Kind::steady, primary().id);
     }
+  }
+
+  // A deployment without tasks that nobody will go back to is INACTIVE.  The newest good one is kept: a rollback goes
+  // there.
+  void forget_superseded() {
+    bool good_kept = primary().was_completed;
+    auto& all = plan_.next.deployments;
+    const auto gone = [&](const Deployment& d) {
+      const bool target = d.was_completed && !good_kept;
+      good_kept |= target;
+      const bool starts = std::ranges::find(plan_.start, d.id) != plan_.start.end();
+      const bool has_tasks = std::ranges::any_of(
+          seen_, [&](const TaskSeen& t) { return t.deployment == d.id && t.stage != Stage::stopped; });
+      return !target && !starts && !has_tasks;
+    };
+    std::vector<Deployment> kept{all.front()};
+    for (std::size_t i = 1; i < all.size(); ++i) {
+      if (!gone(all[i])) kept.push_back(all[i]);
+    }
+    all = std::move(kept);
   }
 
   const std::vector<TaskSeen>& seen_;
@@ -243,17 +378,24 @@ class Planner {
 }  // namespace
 
 int minimum_tasks(const ServiceState& state) {
-  return (state.desired * state.minimum_healthy_percent + 99) / 100;
+  return percent_up(state.desired, state.minimum_healthy_percent);
 }
 int maximum_tasks(const ServiceState& state) {
-  return state.desired * state.maximum_percent / 100;
+  return static_cast<int>(static_cast<long long>(state.desired) * state.maximum_percent / 100);
 }
 int breaker_threshold(const ServiceState& state) {
-  return std::clamp((state.desired + 1) / 2, 3, 200);
+  switch (state.breaker.type) {
+    case Breaker::Threshold::count:
+      return state.breaker.value;
+    case Breaker::Threshold::unbounded_percent:
+      return std::max(percent_up(state.desired, state.breaker.value), 1);
+    case Breaker::Threshold::bounded_percent:
+      break;
+  }
+  return std::clamp(percent_up(state.desired, state.breaker.value), kThresholdMin, kThresholdMax);
 }
 
 void supersede(ServiceState& state, Deployment newest) {
-  // Those that never completed and are not the newest any more serve no purpose but to be stopped.
   state.deployments.insert(state.deployments.begin(), std::move(newest));
 }
 

@@ -1,6 +1,7 @@
 // The rollout of a service: which tasks to start and to stop next, and when a deployment is completed, failed or rolled
 // back. Pure: no clock, no I/O; `advance` gives the same plan for the same input.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
 #pragma once
 #include <map>
 #include <optional>
@@ -13,15 +14,22 @@ namespace slipway::ecs {
 
 enum class Rollout { in_progress, completed, failed };
 
+// What StopServiceDeployment asked of a deployment under way.
+enum class StopWish { none, roll_back, abort };
+
 // One revision of a service on its way in, in place, or on its way out.
 struct Deployment {
   std::string id;               // "ecs-svc/1234567890123456789"
   std::string task_definition;  // ARN
   Rollout rollout = Rollout::in_progress;
   std::string reason;          // "ECS deployment ecs-svc/… in progress."
-  int failed_tasks = 0;        // Failures in a row; a task that becomes healthy sets it back.
+  int failed_tasks = 0;        // What the circuit breaker counts.
+  int failures_in_row = 0;     // Since a task was healthy: what slows restarts down.
   bool was_completed = false;  // It has been completed once: a target of rollbacks.
+  bool rolling_back = false;   // It came back because a newer one failed.
   bool steady = false;         // Its steady state has been announced.
+  bool stuck = false;          // It has been announced that the percentages let it neither start nor stop a task.
+  StopWish wish = StopWish::none;
   Instant created_at{};
   Instant updated_at{};
   Instant start_after{};  // No task is started before: repeated failures slow down.
@@ -29,13 +37,22 @@ struct Deployment {
   std::map<std::string, std::string> images;
 };
 
+// When failures fail a deployment.
+struct Breaker {
+  enum class Threshold { bounded_percent, unbounded_percent, count };
+  bool enable = false;
+  bool rollback = false;
+  bool reset_on_healthy = true;  // A task that becomes healthy forgives the failures before it.
+  Threshold type = Threshold::bounded_percent;
+  int value = 50;  // Percent of the desired count, or a number of tasks.
+};
+
 // A service as the rollout sees it.  deployments[0] is PRIMARY, the others are ACTIVE: still there to be replaced.
 struct ServiceState {
   int desired = 0;
   int minimum_healthy_percent = 100;
   int maximum_percent = 200;
-  bool breaker = false;
-  bool rollback = false;
+  Breaker breaker;
   Duration grace{};  // healthCheckGracePeriodSeconds: after a task's start, being unhealthy does not count.
   std::vector<Deployment> deployments;
 };
@@ -58,11 +75,24 @@ struct TaskSeen {
 
 // What people and other systems hear of it.
 struct Note {
-  enum class Kind { started_tasks, stopped_tasks, replaced_unhealthy, completed, failed, rolling_back, steady, stuck };
+  enum class Kind {
+    stopped_tasks,
+    replaced_unhealthy,
+    completed,
+    failed,
+    rolling_back,
+    steady,
+    stuck,     // The percentages let it neither start nor stop a task.
+    impaired,  // Tasks fail again and again: restarts slow down.
+  };
+  enum class Cause { breaker, user };
   Kind kind = Kind::steady;
   std::string deployment;
   std::vector<std::string> tasks;
-  std::string text;  // Filled where the kind alone does not say it: the reason of a failure.
+  std::string text;              // Filled where the kind alone does not say it: the reason of a failure.
+  Cause cause = Cause::breaker;  // Of a failure.
+  bool of_rollback = false;      // It is the rollback that is completed or failed.
+  bool rollback_wanted = false;  // Of a failure: it was to be rolled back.
 };
 
 struct StopTask {
@@ -86,7 +116,7 @@ Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Insta
 // Tasks that must stay healthy and tasks that may exist: ceil and floor.
 int minimum_tasks(const ServiceState& state);
 int maximum_tasks(const ServiceState& state);
-// Failures in a row that fail a deployment: half of the desired count, at least 3, at most 200.
+// Failures that fail a deployment.  By default half of the desired count, at least 3, at most 200.
 int breaker_threshold(const ServiceState& state);
 
 // Puts a new deployment in front: those before are superseded and will be replaced.

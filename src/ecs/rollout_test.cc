@@ -35,8 +35,7 @@ ServiceState rolling(int desired, int minimum = 100, int maximum = 200) {
   return {.desired = desired,
           .minimum_healthy_percent = minimum,
           .maximum_percent = maximum,
-          .breaker = true,
-          .rollback = true,
+          .breaker = {.enable = true, .rollback = true},
           .deployments = {deployment("v2", Rollout::in_progress), deployment("v1", Rollout::completed)}};
 }
 
@@ -118,8 +117,9 @@ TEST(Rollout, AfterTheRollbackTheOldDeploymentIsCompletedAgain) {
 }
 
 TEST(Rollout, WithNothingToGoBackToItStaysFailedAndLaunchesNoMore) {
-  ServiceState state{
-      .desired = 1, .breaker = true, .rollback = true, .deployments = {deployment("v1", Rollout::in_progress)}};
+  ServiceState state{.desired = 1,
+                     .breaker = {.enable = true, .rollback = true},
+                     .deployments = {deployment("v1", Rollout::in_progress)}};
   state.deployments[0].failed_tasks = 2;
   const Plan plan = advance(state, {dead("a", "v1")}, kNow);
   EXPECT_EQ(text(plan), "start | stop | failed");
@@ -128,7 +128,7 @@ TEST(Rollout, WithNothingToGoBackToItStaysFailedAndLaunchesNoMore) {
 
 TEST(Rollout, WithoutRollbackTheGoodTasksStay) {
   ServiceState state = rolling(1);
-  state.rollback = false;
+  state.breaker.rollback = false;
   state.deployments[0].rollout = Rollout::failed;
   EXPECT_EQ(text(advance(state, {serving("a", "v1"), starting("c", "v2")}, kNow)), "start | stop |");
 }
@@ -161,7 +161,7 @@ TEST(Rollout, AnOldTaskThatDiesIsReplacedByItsOwnRevision) {
 
 TEST(Rollout, RestartsSlowDownAfterManyFailures) {
   ServiceState state{.desired = 1, .deployments = {deployment("v1", Rollout::in_progress)}};
-  state.deployments[0].failed_tasks = 5;
+  state.deployments[0].failures_in_row = 5;
   const Plan plan = advance(state, {dead("a", "v1")}, kNow);
   EXPECT_EQ(text(plan), "start | stop |");
   EXPECT_EQ(plan.wake_at, kNow + 4s);

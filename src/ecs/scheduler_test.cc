@@ -27,13 +27,19 @@ struct InstantTargets final : TargetGroups {
   std::vector<TargetStatus> all;
   std::function<void()> news;
   bool sick = false;
+  bool slow = false;  // Targets stay initial.
+  int serving() const {
+    return static_cast<int>(std::ranges::count_if(all, [](const TargetStatus& target) { return target.in_traffic; }));
+  }
   Result<void> check(const std::string&) override { return {}; }
   task<Result<void>> register_target(std::string, std::string id, std::string, int) override {
     const bool known = std::ranges::any_of(all, [&](const TargetStatus& target) { return target.id == id; });
     if (!known)
       all.push_back({.id = id,
-                     .state = sick ? TargetStatus::State::unhealthy : TargetStatus::State::healthy,
-                     .in_traffic = !sick,
+                     .state = slow   ? TargetStatus::State::initial
+                              : sick ? TargetStatus::State::unhealthy
+                                     : TargetStatus::State::healthy,
+                     .in_traffic = !sick && !slow,
                      .description = sick ? "Health checks failed with these codes: [500]" : ""});
     news();
     co_return Result<void>{};
@@ -253,6 +259,141 @@ TEST_F(SchedulerTest, ContainersThatBelongToNoTaskAreRemovedAtTheStart) {
   for (int i = 0; i < 20; ++i) run(rest(), io);
   EXPECT_FALSE(containers.all.contains("stray"));
   EXPECT_TRUE(containers.all.contains("other"));
+}
+
+// ---- the history: service deployments and revisions ----
+
+class HistoryTest : public SchedulerTest {
+ protected:
+  // Newest first, as ListServiceDeployments answers.
+  json::array listed(json::object more = {}) {
+    more["cluster"] = "c";
+    more["service"] = "s";
+    return get_array(ask("ListServiceDeployments", more), "serviceDeployments");
+  }
+  std::string statuses() {
+    std::string out;
+    for (const json::value& one : listed()) out += get_string(one.as_object(), "status") + " ";
+    return out;
+  }
+  json::object newest() {
+    const std::string arn = get_string(listed().at(0).as_object(), "serviceDeploymentArn");
+    return get_array(ask("DescribeServiceDeployments", {{"serviceDeploymentArns", json::array{arn}}}),
+                     "serviceDeployments")
+        .at(0)
+        .as_object();
+  }
+  void await(const std::string& wanted) {
+    for (int i = 0; i < 1000 && !statuses().starts_with(wanted); ++i) run(rest(), io);
+  }
+  json::object stop(const char* type) {
+    return ask("StopServiceDeployment",
+               {{"serviceDeploymentArn", get_string(newest(), "serviceDeploymentArn")}, {"stopType", type}});
+  }
+};
+
+TEST_F(HistoryTest, ADeploymentThatCompletesIsSuccessfulAndSaysWhichDigestRuns) {
+  create();
+  settle("1 COMPLETED 2");
+  EXPECT_EQ(statuses(), "SUCCESSFUL ");
+  const json::object target = get_object(newest(), "targetServiceRevision");
+  EXPECT_EQ(get_int(target, "requestedTaskCount"), 2);
+  EXPECT_EQ(get_int(target, "runningTaskCount"), 2);
+  EXPECT_EQ(get_string(get_object(newest(), "deploymentCircuitBreaker"), "status"), "MONITORING_COMPLETE");
+  const json::object revision =
+      get_array(ask("DescribeServiceRevisions", {{"serviceRevisionArns", json::array{get_string(target, "arn")}}}),
+                "serviceRevisions")
+          .at(0)
+          .as_object();
+  const json::object image = get_array(revision, "containerImages").at(0).as_object();
+  EXPECT_EQ(get_string(image, "image"), "app:latest");
+  EXPECT_EQ(get_string(image, "imageDigest"), "sha256:1");
+  EXPECT_EQ(get_string(shown(), "currentServiceDeployment"), get_string(newest(), "serviceDeploymentArn"));
+}
+
+TEST_F(HistoryTest, ADeploymentThatFailsIsRolledBackInTheSameServiceDeployment) {
+  create();
+  settle("1 COMPLETED 2");
+  const std::string good = get_string(get_object(newest(), "targetServiceRevision"), "arn");
+  publish("2");
+  containers.exits_at_once.insert("app@sha256:2");
+  redeploy();
+  await("ROLLBACK_SUCCESSFUL");
+  EXPECT_EQ(statuses(), "ROLLBACK_SUCCESSFUL SUCCESSFUL ");
+  const json::object back = get_object(newest(), "rollback");
+  EXPECT_EQ(get_string(back, "serviceRevisionArn"), good);
+  EXPECT_EQ(get_string(back, "reason"),
+            "Service deployment rolled back because the circuit breaker threshold was exceeded.");
+  EXPECT_EQ(get_string(get_object(newest(), "deploymentCircuitBreaker"), "status"), "TRIGGERED");
+  EXPECT_EQ(get_string(get_array(newest(), "sourceServiceRevisions").at(0).as_object(), "arn"), good);
+}
+
+TEST_F(HistoryTest, AFirstDeploymentThatFailsHasNothingToGoBackTo) {
+  images.tags.clear();
+  create(1);
+  await("ROLLBACK_FAILED");
+  EXPECT_EQ(get_string(newest(), "statusReason"), "No rollback candidate was found to run the rollback.");
+}
+
+TEST_F(HistoryTest, ANewerDeploymentStopsTheOneUnderWay) {
+  create();
+  settle("1 COMPLETED 2");
+  containers.away = true;
+  publish("2");
+  redeploy();
+  redeploy();
+  EXPECT_TRUE(statuses().ends_with(" STOPPED SUCCESSFUL ")) << statuses();
+  containers.away = false;
+  await("SUCCESSFUL");
+  EXPECT_EQ(statuses(), "SUCCESSFUL STOPPED SUCCESSFUL ");
+}
+
+TEST_F(HistoryTest, StoppingADeploymentRollsItBack) {
+  create();
+  settle("1 COMPLETED 2");
+  publish("2");
+  targets.slow = true;
+  redeploy();
+  await("IN_PROGRESS");
+  EXPECT_TRUE(has(stop("ROLLBACK"), "serviceDeploymentArn"));
+  await("ROLLBACK_SUCCESSFUL");
+  EXPECT_EQ(statuses(), "ROLLBACK_SUCCESSFUL SUCCESSFUL ");
+  EXPECT_EQ(settle("1 COMPLETED 2"), "1 COMPLETED 2");
+  EXPECT_EQ(digests(), (std::vector<std::string>{"app@sha256:1", "app@sha256:1"}));
+}
+
+TEST_F(HistoryTest, AbortingADeploymentKeepsTheTasksThatServe) {
+  create();
+  settle("1 COMPLETED 2");
+  publish("2");
+  targets.slow = true;
+  redeploy();
+  await("IN_PROGRESS");
+  stop("ABORT");
+  await("STOPPED");
+  EXPECT_EQ(statuses(), "STOPPED SUCCESSFUL ");
+  EXPECT_EQ(targets.serving(), 2);
+}
+
+TEST_F(HistoryTest, WhatHasEndedCannotBeStopped) {
+  create();
+  settle("1 COMPLETED 2");
+  EXPECT_NE(get_string(stop("ROLLBACK"), "error").find("ConflictException"), std::string::npos);
+  EXPECT_NE(get_string(ask("StopServiceDeployment", {{"serviceDeploymentArn", "arn:aws:ecs:us-east-1:0:x"}}), "error")
+                .find("ServiceDeploymentNotFoundException"),
+            std::string::npos);
+}
+
+TEST_F(HistoryTest, IsListedInPagesByStatusAndTime) {
+  create();
+  settle("1 COMPLETED 2");
+  redeploy();
+  await("SUCCESSFUL");
+  EXPECT_EQ(listed({{"maxResults", 1}}).size(), 1U);
+  const json::object first = ask("ListServiceDeployments", {{"cluster", "c"}, {"service", "s"}, {"maxResults", 1}});
+  EXPECT_EQ(listed({{"nextToken", get_string(first, "nextToken")}}).size(), 1U);
+  EXPECT_TRUE(listed({{"status", json::array{"STOPPED"}}}).empty());
+  EXPECT_TRUE(listed({{"createdAt", json::object{{"before", 1000}}}}).empty());
 }
 
 TEST_F(SchedulerTest, RefusesWhatItCannotDo) {

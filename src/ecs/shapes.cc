@@ -172,6 +172,15 @@ Shape update_service_shape() {
   return structure(std::move(members));
 }
 
+Shape list_service_deployments_shape() {
+  return paging_shape(
+      {optional("cluster", text()), required("service", text(1)),
+       optional("status",
+                list(one_of({"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_REQUESTED",
+                             "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}))),
+       optional("createdAt", structure({optional("before", timestamp()), optional("after", timestamp())}))});
+}
+
 Shape run_task_shape() {
   return structure({optional("cluster", text()), required("taskDefinition", text()), optional("count", integer(1, 10)),
                     optional("startedBy", text(0, 128)),
@@ -187,7 +196,7 @@ Shape run_task_shape() {
 }
 
 Shape paging_shape(std::vector<Member> members) {
-  members.push_back(optional("maxResults", integer(1, 1000)));
+  members.push_back(optional("maxResults", integer(1, 100)));
   members.push_back(optional("nextToken", text()));
   return structure(std::move(members));
 }

@@ -7,6 +7,7 @@ namespace slipway::ecs {
 wire::Shape task_definition_shape();
 wire::Shape create_service_shape();
 wire::Shape update_service_shape();
+wire::Shape list_service_deployments_shape();
 wire::Shape run_task_shape();
 wire::Shape tags_shape();
 wire::Shape paging_shape(std::vector<wire::Member> members);

@@ -26,21 +26,29 @@ DefinitionKey read_key(std::string name) {
 }  // namespace
 
 database::Schema schema() {
-  return {.room = "ecs",
-          .statements = {"CREATE TABLE ecs_clusters (name TEXT PRIMARY KEY, document TEXT NOT NULL)",
-                         "CREATE TABLE ecs_definitions (family TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT "
-                         "NOT NULL, document TEXT NOT NULL, "
-                         "PRIMARY KEY (family, revision))",
-                         "CREATE TABLE ecs_services (cluster TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT "
-                         "NULL, PRIMARY KEY (cluster, name))",
-                         "CREATE TABLE ecs_service_events (number INTEGER PRIMARY KEY AUTOINCREMENT, cluster TEXT NOT "
-                         "NULL, service TEXT NOT NULL, "
-                         "id TEXT NOT NULL, at INTEGER NOT NULL, message TEXT NOT NULL)",
-                         "CREATE INDEX ecs_service_events_of ON ecs_service_events (cluster, service, number)",
-                         "CREATE TABLE ecs_tasks (id TEXT PRIMARY KEY, cluster TEXT NOT NULL, service TEXT NOT NULL, "
-                         "stage INTEGER NOT NULL, "
-                         "stopped_at INTEGER NOT NULL, counted INTEGER NOT NULL, document TEXT NOT NULL)",
-                         "CREATE INDEX ecs_tasks_of ON ecs_tasks (cluster, service)"}};
+  return {
+      .room = "ecs",
+      .statements = {
+          "CREATE TABLE ecs_clusters (name TEXT PRIMARY KEY, document TEXT NOT NULL)",
+          "CREATE TABLE ecs_definitions (family TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT "
+          "NOT NULL, document TEXT NOT NULL, "
+          "PRIMARY KEY (family, revision))",
+          "CREATE TABLE ecs_services (cluster TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT "
+          "NULL, PRIMARY KEY (cluster, name))",
+          "CREATE TABLE ecs_service_events (number INTEGER PRIMARY KEY AUTOINCREMENT, cluster TEXT NOT "
+          "NULL, service TEXT NOT NULL, "
+          "id TEXT NOT NULL, at INTEGER NOT NULL, message TEXT NOT NULL)",
+          "CREATE INDEX ecs_service_events_of ON ecs_service_events (cluster, service, number)",
+          "CREATE TABLE ecs_tasks (id TEXT PRIMARY KEY, cluster TEXT NOT NULL, service TEXT NOT NULL, "
+          "stage INTEGER NOT NULL, "
+          "stopped_at INTEGER NOT NULL, counted INTEGER NOT NULL, document TEXT NOT NULL)",
+          "CREATE INDEX ecs_tasks_of ON ecs_tasks (cluster, service)",
+          "CREATE TABLE ecs_service_deployments (number INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT "
+          "NULL UNIQUE, cluster TEXT NOT NULL, service TEXT NOT NULL, created_at INTEGER NOT NULL, document TEXT NOT "
+          "NULL)",
+          "CREATE INDEX ecs_service_deployments_of ON ecs_service_deployments (cluster, service, number)",
+          "CREATE TABLE ecs_service_revisions (arn TEXT PRIMARY KEY, created_at INTEGER NOT NULL, document TEXT NOT "
+          "NULL)"}};
 }
 
 void put_cluster(database::Transaction& tx, const std::string& name, const json::object& text) {
@@ -134,6 +142,42 @@ json::array service_events(database::Connection& db, const std::string& cluster,
            {cluster, name}))
     events.push_back({{"id", row.text(0)}, {"createdAt", epoch_seconds(row.instant(1))}, {"message", row.text(2)}});
   return events;
+}
+
+void put_service_deployment(database::Transaction& tx, const ServiceRecord& service, const json::object& deployment) {
+  tx.execute(
+      "INSERT INTO ecs_service_deployments (arn, cluster, service, created_at, document) VALUES (?1, ?2, ?3, ?4, ?5) "
+      "ON CONFLICT (arn) DO UPDATE SET document = excluded.document",
+      {get_string(deployment, "serviceDeploymentArn"), service.cluster, service.name,
+       static_cast<long long>(get_double(deployment, "createdAt") * 1000), json::serialize(deployment)});
+}
+
+std::optional<json::object> get_service_deployment(database::Connection& db, const std::string& arn) {
+  const auto row = db.query_one("SELECT document FROM ecs_service_deployments WHERE arn = ?1", {arn});
+  if (!row) return std::nullopt;
+  return document(*row, 0);
+}
+
+std::vector<json::object> list_service_deployments(database::Connection& db, const std::string& cluster,
+                                                   const std::string& service) {
+  std::vector<json::object> all;
+  for (const auto& row :
+       db.query("SELECT document FROM ecs_service_deployments WHERE cluster = ?1 AND service = ?2 ORDER BY number DESC",
+                {cluster, service}))
+    all.push_back(document(row, 0));
+  return all;
+}
+
+void put_service_revision(database::Transaction& tx, const json::object& revision) {
+  tx.execute("INSERT OR REPLACE INTO ecs_service_revisions VALUES (?1, ?2, ?3)",
+             {get_string(revision, "serviceRevisionArn"),
+              static_cast<long long>(get_double(revision, "createdAt") * 1000), json::serialize(revision)});
+}
+
+std::optional<json::object> get_service_revision(database::Connection& db, const std::string& arn) {
+  const auto row = db.query_one("SELECT document FROM ecs_service_revisions WHERE arn = ?1", {arn});
+  if (!row) return std::nullopt;
+  return document(*row, 0);
 }
 
 void put_task(database::Transaction& tx, const TaskRecord& task) {

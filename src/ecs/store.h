@@ -36,6 +36,15 @@ void add_service_event(database::Transaction& tx, const ServiceRecord& service, 
 json::array service_events(database::Connection& db, const std::string& cluster,
                            const std::string& name);  // Newest first, 100 at most.
 
+// The history: documents of service_deployment.h, by their ARNs.
+void put_service_deployment(database::Transaction& tx, const ServiceRecord& service, const json::object& deployment);
+std::optional<json::object> get_service_deployment(database::Connection& db, const std::string& arn);
+// Newest first.
+std::vector<json::object> list_service_deployments(database::Connection& db, const std::string& cluster,
+                                                   const std::string& service);
+void put_service_revision(database::Transaction& tx, const json::object& revision);
+std::optional<json::object> get_service_revision(database::Connection& db, const std::string& arn);
+
 void put_task(database::Transaction& tx, const TaskRecord& task);
 std::optional<TaskRecord> get_task(database::Connection& db, const std::string& id);
 std::vector<TaskRecord> list_tasks(database::Connection& db, const std::string& cluster,

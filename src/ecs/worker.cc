@@ -11,6 +11,7 @@
 #include "database/journal.h"
 #include "ecs/container_spec.h"
 #include "ecs/events.h"
+#include "ecs/service_deployment.h"
 
 namespace slipway::ecs {
 namespace {
@@ -238,6 +239,11 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
     }
     if (!started.empty()) tell_started(teller, *service, started);
     for (const Note& note : plan.notes) tell(teller, *service, note);
+    if (auto deployment = get_service_deployment(tx, service->service_deployment)) {
+      const json::object before = *deployment;
+      follow(*deployment, *service, plan.notes, list_tasks(tx, cluster, name), now, place);
+      if (*deployment != before) put_service_deployment(tx, *service, *deployment);
+    }
     const bool drained =
         std::ranges::all_of(tasks, [](const TaskRecord& task) { return task.stage == Stage::stopped; });
     if (service->status == "DRAINING" && drained && started.empty()) service->status = "INACTIVE";
@@ -341,11 +347,17 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
   const std::string cluster = task.cluster;
   const std::string name = task.service;
   const std::string deployment = task.deployment;
-  auto settle = [cluster, name, deployment, known](database::Transaction& tx) {
+  const Place place = place_;
+  auto settle = [cluster, name, deployment, known, place](database::Transaction& tx) {
     auto now = get_service(tx, cluster, name);
     if (!now) return;
     for (Deployment& one : now->state.deployments) {
-      if (one.id == deployment && one.images.empty()) one.images = known;
+      if (one.id != deployment || !one.images.empty()) continue;
+      one.images = known;
+      auto revision = get_service_revision(tx, revision_arn(*now, deployment, place));
+      if (!revision) continue;
+      pin_images(*revision, known);
+      put_service_revision(tx, *revision);
     }
     put_service(tx, *now);
   };

@@ -38,8 +38,8 @@ class World {
     state_.desired = pick(1, 6);
     state_.minimum_healthy_percent = std::vector{50, 75, 100}[index(3)];
     state_.maximum_percent = std::vector{150, 200, 300}[index(3)];
-    state_.breaker = chance(80);
-    state_.rollback = chance(80);
+    state_.breaker.enable = chance(80);
+    state_.breaker.rollback = chance(80);
     state_.grace = chance(30) ? Duration(2s) : Duration(0s);
     deploy(false);
     state_.deployments.front().rollout = Rollout::completed;
@@ -177,7 +177,7 @@ class World {
     const Deployment& newest = state_.deployments.front();
     if (newest.rollout == Rollout::failed) return true;
     // A bad image without a breaker is tried for ever, more and more slowly; the good tasks go on serving.
-    if (bad_.contains(newest.id) && !state_.breaker) return true;
+    if (bad_.contains(newest.id) && !state_.breaker.enable) return true;
     // A first deployment that keeps its breaker's count but has nothing to go back to is failed, above.
     return newest.rollout == Rollout::completed && serving() == state_.desired && meant_to_stay() == state_.desired;
   }
