@@ -58,8 +58,9 @@ TEST(Manifest, TheContentTypeMayHaveParameters) {
 
 TEST(Manifest, NamesAndTagsAreChecked) {
   EXPECT_TRUE(valid_repository("team/where-car_backend.v2"));
+  EXPECT_TRUE(valid_repository("a__b/c--d"));
   EXPECT_FALSE(valid_repository("Team"));
-  for (const char* bad : {"a//b", "a", "/ab", "ab/", "a..b", "a__b", "a-.b", "ab-", "-ab", "a/-b"})
+  for (const char* bad : {"a//b", "a", "/ab", "ab/", "a..b", "a___b", "a-.b", "ab-", "-ab", "a/-b", "a b"})
     EXPECT_FALSE(valid_repository(bad)) << bad;
   EXPECT_FALSE(valid_repository("../etc"));
   EXPECT_TRUE(valid_tag("v1.2_x-Y"));
@@ -88,7 +89,10 @@ struct Events final : Outbox {
   }
 };
 struct Everything final : Permissions {
-  Result<void> allow(const wire::Caller&, const std::string&, const std::string&) override { return {}; }
+  Result<void> allow(const wire::Caller&, const std::string&, const std::string&, const std::string&) override {
+    return {};
+  }
+  Result<void> check_policy(const std::string&) override { return {}; }
 };
 
 class RegistryTest : public testing::Test {

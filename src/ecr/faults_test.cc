@@ -31,7 +31,9 @@ struct Events final : Outbox {
 struct OnlyApp final : Permissions {
   std::vector<std::string> asked;
   bool strict = false;
-  Result<void> allow(const wire::Caller&, const std::string& action, const std::string& resource) override {
+  Result<void> check_policy(const std::string&) override { return {}; }
+  Result<void> allow(const wire::Caller&, const std::string& action, const std::string& resource,
+                     const std::string&) override {
     asked.push_back(action);
     if (strict && !resource.ends_with("/app")) return fail(Fault::denied, "AccessDeniedException", "no");
     return {};

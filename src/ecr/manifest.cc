@@ -119,16 +119,27 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
   return out;
 }
 
-// (?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*
 bool valid_repository(std::string_view name) {
   if (name.size() < 2 || name.size() > kRepositoryBytesMax) return false;
-  bool after_letter = false;  // A separator stands between letters or digits, alone.
+  // Between letters or digits stands one of ".", "_", "__", "/", or any number of "-".
+  std::string between;
   for (const char c : name) {
-    const bool separator = c == '/' || c == '.' || c == '_' || c == '-';
-    if (!is_alnum(c) && !(separator && after_letter)) return false;
-    after_letter = !separator;
+    if (is_alnum(c)) {
+      const bool dashes = !between.empty() && between.find_first_not_of('-') == std::string::npos;
+      if (!between.empty() && !dashes && between != "." && between != "_" && between != "__" && between != "/")
+        return false;
+      between.clear();
+    } else {
+      between += c;
+    }
   }
-  return after_letter;
+  return between.empty() && is_alnum(name.front());
+}
+
+bool tag_is_fixed(std::string_view mutability, const std::vector<std::string>& exclusions, std::string_view tag) {
+  const bool excluded = mutability.ends_with("_WITH_EXCLUSION") &&
+                        std::ranges::any_of(exclusions, [&](const auto& pattern) { return glob_match(pattern, tag); });
+  return mutability.starts_with("IMMUTABLE") != excluded;
 }
 
 bool valid_tag(std::string_view tag) {

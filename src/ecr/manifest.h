@@ -29,8 +29,12 @@ struct Manifest {
 // when both are there.
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type);
 
+// As ECR's API has it.
+constexpr const char* kRepositoryPattern = R"([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*)";
 bool valid_repository(std::string_view name);
 bool valid_tag(std::string_view tag);
+// Whether a tag that is there may not move, by the repository's mutability and its exclusions.
+bool tag_is_fixed(std::string_view mutability, const std::vector<std::string>& exclusions, std::string_view tag);
 
 // What a Range header asks of `size` bytes: "bytes=0-4", "bytes=5-", "bytes=-3".
 // https://www.rfc-editor.org/rfc/rfc9110#name-range

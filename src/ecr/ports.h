@@ -19,8 +19,12 @@ class Outbox {
 class Permissions {
  public:
   virtual ~Permissions() = default;
-  // Whether the caller may; an Error of Fault::denied in AWS's words when not.
-  virtual Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& resource) = 0;
+  // Whether the caller may, by its own policies and the repository's ("" for none); an Error of Fault::denied in AWS's
+  // words when not.
+  virtual Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& resource,
+                             const std::string& policy) = 0;
+  // Fails with what is wrong in a repository's policy.
+  virtual Result<void> check_policy(const std::string& policy) = 0;
 };
 
 }  // namespace slipway::ecr

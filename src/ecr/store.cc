@@ -1,15 +1,24 @@
 #include "ecr/store.h"
 
+#include "base/text.h"
+
 namespace slipway::ecr {
 namespace {
+
+constexpr const char* kRepositoryColumns =
+    "name, mutability, scan_on_push, created_at, tags, exclusions, policy, lifecycle, lifecycle_run_at";
 
 Repository read_repository(const database::Row& row) {
   auto tags = parse_json(row.text(4));
   return {.name = row.text(0),
           .mutability = row.text(1),
+          .exclusions = row.text(5).empty() ? std::vector<std::string>{} : split(row.text(5), ' '),
           .scan_on_push = row.integer(2) != 0,
           .created_at = row.instant(3),
-          .tags = tags && tags->is_object() ? tags->get_object() : json::object{}};
+          .tags = tags && tags->is_object() ? tags->get_object() : json::object{},
+          .policy = row.text(6),
+          .lifecycle = row.text(7),
+          .lifecycle_run_at = row.instant(8)};
 }
 
 constexpr const char* kImageColumns =
@@ -60,24 +69,27 @@ database::Schema schema() {
                          "INSERT OR IGNORE INTO ecr_references SELECT i.repository, i.digest, json_extract(e.value, "
                          "'$.digest') FROM ecr_images i, json_each(i.manifest, '$.layers') e",
                          "INSERT OR IGNORE INTO ecr_references SELECT i.repository, i.digest, json_extract(e.value, "
-                         "'$.digest') FROM ecr_images i, json_each(i.manifest, '$.manifests') e"}};
+                         "'$.digest') FROM ecr_images i, json_each(i.manifest, '$.manifests') e",
+                         "ALTER TABLE ecr_repositories ADD COLUMN exclusions TEXT NOT NULL DEFAULT ''",
+                         "ALTER TABLE ecr_repositories ADD COLUMN policy TEXT NOT NULL DEFAULT ''",
+                         "ALTER TABLE ecr_repositories ADD COLUMN lifecycle TEXT NOT NULL DEFAULT ''",
+                         "ALTER TABLE ecr_repositories ADD COLUMN lifecycle_run_at INTEGER NOT NULL DEFAULT 0"}};
 }
 
 void put_repository(database::Transaction& tx, const Repository& r) {
-  tx.execute(
-      "INSERT OR REPLACE INTO ecr_repositories VALUES (?1, ?2, ?3, ?4, ?5)",
-      {r.name, r.mutability, static_cast<long long>(r.scan_on_push), r.created_at.ms(), json::serialize(r.tags)});
+  tx.execute("INSERT OR REPLACE INTO ecr_repositories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             {r.name, r.mutability, static_cast<long long>(r.scan_on_push), r.created_at.ms(), json::serialize(r.tags),
+              join(r.exclusions, " "), r.policy, r.lifecycle, r.lifecycle_run_at.ms()});
 }
 std::optional<Repository> get_repository(database::Connection& db, const std::string& name) {
-  const auto row = db.query_one(
-      "SELECT name, mutability, scan_on_push, created_at, tags FROM ecr_repositories WHERE name = ?1", {name});
+  const auto row =
+      db.query_one(std::string("SELECT ") + kRepositoryColumns + " FROM ecr_repositories WHERE name = ?1", {name});
   if (!row) return std::nullopt;
   return read_repository(*row);
 }
 std::vector<Repository> list_repositories(database::Connection& db) {
   std::vector<Repository> all;
-  for (const auto& row :
-       db.query("SELECT name, mutability, scan_on_push, created_at, tags FROM ecr_repositories ORDER BY name"))
+  for (const auto& row : db.query(std::string("SELECT ") + kRepositoryColumns + " FROM ecr_repositories ORDER BY name"))
     all.push_back(read_repository(row));
   return all;
 }
@@ -172,6 +184,18 @@ std::optional<long long> blob_bytes(database::Connection& db, const std::string&
 }
 std::vector<std::string> linked_blobs(database::Connection& db) {
   return texts(db.query("SELECT DISTINCT digest FROM ecr_blobs"));
+}
+std::vector<LifecycleImage> lifecycle_images(database::Connection& db, const std::string& repository) {
+  std::vector<LifecycleImage> all;
+  for (const auto& row : db.query("SELECT digest, pushed_at, pulled_at FROM ecr_images i WHERE repository = ?1 AND NOT "
+                                  "EXISTS (SELECT 1 FROM ecr_references r WHERE r.repository = i.repository AND "
+                                  "r.target = i.digest)",
+                                  {repository}))
+    all.push_back({.digest = row.text(0),
+                   .tags = tags_of(db, repository, row.text(0)),
+                   .pushed_at = row.instant(1),
+                   .pulled_at = row.instant(2)});
+  return all;
 }
 std::vector<Link> unused_links(database::Connection& db) {
   std::vector<Link> all;

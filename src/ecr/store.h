@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "database/database.h"
+#include "ecr/lifecycle.h"
 
 namespace slipway::ecr {
 
@@ -14,10 +15,14 @@ database::Schema schema();
 
 struct Repository {
   std::string name;
-  std::string mutability = "MUTABLE";  // Or IMMUTABLE.
-  bool scan_on_push = false;
+  std::string mutability = "MUTABLE";   // Or IMMUTABLE, or either with "_WITH_EXCLUSION".
+  std::vector<std::string> exclusions;  // Tags, with '*', that are the other way round.
+  bool scan_on_push = false;            // Kept for the tools that ask; nothing is scanned.
   Instant created_at{};
   json::object tags;
+  std::string policy;          // Its text; empty for none.
+  std::string lifecycle;       // The same.
+  Instant lifecycle_run_at{};  // When `lifecycle` was last evaluated; zero for never.
 };
 void put_repository(database::Transaction& tx, const Repository& repository);
 std::optional<Repository> get_repository(database::Connection& db, const std::string& name);
@@ -61,6 +66,8 @@ bool erase_tag(database::Transaction& tx, const std::string& repository, const s
 void link_blob(database::Transaction& tx, const std::string& repository, const std::string& digest, long long bytes);
 std::optional<long long> blob_bytes(database::Connection& db, const std::string& repository, const std::string& digest);
 std::vector<std::string> linked_blobs(database::Connection& db);  // Of every repository.
+// What lifecycle rules see of the images that no index names.
+std::vector<LifecycleImage> lifecycle_images(database::Connection& db, const std::string& repository);
 // A blob that no image of its repository names.
 struct Link {
   std::string repository;

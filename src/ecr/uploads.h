@@ -26,6 +26,8 @@ struct Upload {
   bool hashed = true;  // `hasher` has seen all of the file; false after a restart, until the upload goes on.
   bool busy = false;   // A request writes or commits it; nobody else may meanwhile.
   Instant touched{};
+  std::uint64_t last_part = 0;  // Bytes of the API's last part.
+  bool short_part = false;      // A part before the last was shorter than ECR allows.
 };
 
 // Holds an upload for the length of one request, however that ends.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 
@@ -19,7 +20,9 @@ using namespace std::chrono_literals;
 constexpr Duration kTokenLifetime = 12h;  // As ECR's.
 constexpr std::size_t kTagsPageMax = 1000;
 constexpr Duration kSweepEvery = 10min;
-constexpr Duration kUnusedFor = 1h;     // Between the push of a layer and that of its manifest.
+constexpr Duration kDownloadLifetime = 1h;
+constexpr std::uint64_t kPartBytesMin = 5 * 1024 * 1024;  // Of every part but the last.
+constexpr Duration kUnusedFor = 1h;                       // Between the push of a layer and that of its manifest.
 constexpr Duration kPullsApart = 1min;  // Pulls closer together are recorded as one; ECR's own promise is a day.
 
 http::Response registry_error(int status, std::string_view code, std::string_view message) {
@@ -160,9 +163,32 @@ task<void> Registry::tend() {
   }
 }
 
+task<void> Registry::run_lifecycle(std::string repository, Instant now) {
+  auto expire = [this, repository, now](database::Transaction& tx) -> std::size_t {
+    auto known = get_repository(tx, repository);
+    if (!known || known->lifecycle.empty()) return 0;
+    const auto rules = parse_lifecycle(known->lifecycle);
+    if (!rules) return 0;
+    const auto digests = expired_images(*rules, lifecycle_images(tx, repository), now);
+    for (const std::string& digest : digests) remove(tx, repository, "", digest, now);
+    known->lifecycle_run_at = now;
+    put_repository(tx, *known);
+    return digests.size();
+  };
+  const std::size_t expired = co_await db_.write(expire);
+  if (expired > 0) log_info("ecr", fmt::format("{}: the lifecycle policy expired {} images", repository, expired));
+}
+
+void Registry::run_lifecycle_soon(const std::string& repository) {
+  tasks_.spawn("ecr.lifecycle", run_lifecycle(repository, clock_.now()));
+}
+
 task<void> Registry::sweep(Instant now) {
   uploads_.drop_stale(now);
   pulled_.clear();
+  for (const Repository& repository : list_repositories(db_.read())) {
+    if (!repository.lifecycle.empty()) co_await run_lifecycle(repository.name, now);
+  }
   std::map<Link, Instant> unused;
   std::vector<Link> expired;
   for (const Link& link : unused_links(db_.read())) {
@@ -190,7 +216,13 @@ task<void> Registry::sweep(Instant now) {
   co_await uploads_.remove_blobs(std::move(stray));
 }
 
-// nullopt also when the file is gone: the client then pushes it again.
+std::string Registry::policy_of(const std::string& arn) {
+  const std::string before = place_.arn("ecr", "repository/");
+  if (!arn.starts_with(before)) return {};
+  const auto repository = get_repository(db_.read(), arn.substr(before.size()));
+  return repository ? repository->policy : "";
+}
+
 std::optional<long long> Registry::blob_size(const std::string& repository, const std::string& digest) {
   if (!parse_digest(digest)) return std::nullopt;
   const auto bytes = blob_bytes(db_.read(), repository, digest);
@@ -250,7 +282,30 @@ task<http::Response> Registry::serve(http::Request& request) {
   co_return registry_error(500, "UNKNOWN", "the registry could not do it: " + why);
 }
 
+std::string Registry::download_signature(const std::string& repository, const std::string& digest,
+                                         const std::string& expires) const {
+  return hex(hmac_sha256(token_key_, fmt::format("download\n{}\n{}\n{}", repository, digest, expires)));
+}
+
+std::string Registry::download_url(const std::string& repository, const std::string& digest, Instant now) const {
+  const std::string expires = std::to_string((now + kDownloadLifetime).ms());
+  return fmt::format("http://{}/v2/{}/blobs/{}?expires={}&signature={}", host_, repository, digest, expires,
+                     download_signature(repository, digest, expires));
+}
+
+bool Registry::signed_for_download(const Target& target, const http::Request& request) const {
+  const auto expires = request.query_value("expires");
+  const auto signature = request.query_value("signature");
+  if (target.kind != "blobs" || (request.method != "GET" && request.method != "HEAD") || !expires || !signature)
+    return false;
+  const auto until = parse_count(*expires);
+  return until && clock_.now().ms() < static_cast<long long>(*until) &&
+         equal_in_constant_time(*signature, download_signature(target.repository, target.reference, *expires));
+}
+
 task<http::Response> Registry::answer(http::Request& request) {
+  const auto signed_target = parse_target(request.path());
+  if (signed_target && signed_for_download(*signed_target, request)) co_return get_blob(*signed_target, request);
   const auto caller = login(request, clock_.now());
   if (!caller && caller.error().code == "UNAUTHORIZED") {
     http::Response challenge = http::text_response(401, "Not Authorized\n", "text/plain; charset=utf-8");
@@ -270,11 +325,12 @@ task<http::Response> Registry::answer(http::Request& request) {
   if (!target) co_return registry_error(404, "UNSUPPORTED", "there is no " + request.method + " " + path);
   if (!valid_repository(target->repository))
     co_return registry_error(400, "NAME_INVALID", "'" + target->repository + "' is not a repository name");
-  auto allowed = permissions_.allow(*caller, action_of(request.method, target->kind),
-                                    place_.arn("ecr", "repository/" + target->repository));
+  const auto repository = get_repository(db_.read(), target->repository);
+  auto allowed =
+      permissions_.allow(*caller, action_of(request.method, target->kind),
+                         place_.arn("ecr", "repository/" + target->repository), repository ? repository->policy : "");
   if (!allowed) co_return registry_error(403, "DENIED", allowed.error().message);
-  if (!get_repository(db_.read(), target->repository))
-    co_return error_of(no_repository(target->repository, place_.account).error());
+  if (!repository) co_return error_of(no_repository(target->repository, place_.account).error());
   const Target known = *target;
   const wire::Caller who = *caller;
   http::Response response = co_await route(known, request, who);
@@ -350,7 +406,9 @@ http::Response Registry::out_of_order(const Target& target, const Upload& upload
 std::optional<long long> Registry::mountable(const wire::Caller& caller, const std::string& from,
                                              const std::string& digest) {
   // Who may not read the source must not get at its content by way of a repository of its own.
-  if (!permissions_.allow(caller, "ecr:GetDownloadUrlForLayer", place_.arn("ecr", "repository/" + from)))
+  const auto source = get_repository(db_.read(), from);
+  if (!source || !permissions_.allow(caller, "ecr:GetDownloadUrlForLayer", place_.arn("ecr", "repository/" + from),
+                                     source->policy))
     return std::nullopt;
   return blob_size(from, digest);
 }
@@ -453,6 +511,90 @@ task<http::Response> Registry::cancel_upload(Target target) {
   co_return response;
 }
 
+// ---- layers by parts ----
+
+namespace {
+
+// A part that is in memory already.
+class TextBody final : public http::BodyReader {
+ public:
+  explicit TextBody(std::string text) : text_(std::move(text)) {}
+  task<Result<std::string>> read_some() override { co_return std::exchange(text_, {}); }
+
+ private:
+  std::string text_;
+};
+
+std::unexpected<Error> no_upload(const std::string& repository, const std::string& upload, const std::string& account) {
+  return fail(Fault::not_found, "UploadNotFoundException",
+              fmt::format("The upload with id '{}' does not exist within the repository with name '{}' in the registry "
+                          "with id '{}'",
+                          upload, repository, account));
+}
+
+std::unexpected<Error> upload_is_busy() {
+  return fail(Fault::throttled, "LimitExceededException", "another request writes to this upload");
+}
+
+}  // namespace
+
+Result<std::string> Registry::begin_layer(const std::string& repository) {
+  const auto upload = uploads_.begin(repository);
+  if (!upload) return fail(upload);
+  return (*upload)->id;
+}
+
+task<Result<std::uint64_t>> Registry::add_part(std::string repository, std::string id, std::uint64_t first,
+                                               std::uint64_t last, std::string part) {
+  const auto upload = uploads_.find(repository, id);
+  if (!upload) co_return no_upload(repository, id, place_.account);
+  if (upload->busy) co_return upload_is_busy();
+  const Claim claim(upload);
+  const std::uint64_t size = part.size();
+  if (first != upload->bytes || size == 0 || last + 1 != first + size)
+    co_return fail(Fault::invalid, "InvalidLayerPartException",
+                   fmt::format("The layer part of {} bytes from {} to {} is not valid: the next byte of upload '{}' is "
+                               "{}",
+                               size, first, last, id, upload->bytes));
+  TextBody body(std::move(part));
+  auto received = co_await uploads_.receive(upload, body);
+  if (!received) co_return fail(received);
+  upload->short_part = upload->short_part || (first > 0 && upload->last_part < kPartBytesMin);
+  upload->last_part = size;
+  co_return last;
+}
+
+task<Result<std::string>> Registry::complete_layer(std::string repository, std::string id,
+                                                   std::vector<std::string> digests) {
+  const auto upload = uploads_.find(repository, id);
+  if (!upload) co_return no_upload(repository, id, place_.account);
+  if (upload->busy) co_return upload_is_busy();
+  const Claim claim(upload);
+  if (upload->bytes == 0)
+    co_return fail(Fault::invalid, "EmptyUploadException",
+                   fmt::format("The upload with id '{}' does not contain any layer parts", id));
+  if (upload->short_part)
+    co_return fail(Fault::invalid, "LayerPartTooSmallException", "Layer parts must be at least 5 MiB in size");
+  const auto digest = parse_digest(digests.front());
+  if (!digest || digests.size() > 1)
+    co_return fail(Fault::invalid, "InvalidParameterException",
+                   "Invalid parameter at 'layerDigests' failed to satisfy constraint: 'one sha256 or sha512 digest'");
+  const Digest wanted = *digest;
+  if (blob_size(repository, wanted.text)) {
+    uploads_.drop(*upload);
+    co_return fail(Fault::conflict, "LayerAlreadyExistsException",
+                   fmt::format("Layer with digest '{}' already exists in repository with name '{}' in registry with id "
+                               "'{}'",
+                               wanted.text, repository, place_.account));
+  }
+  auto kept = co_await keep(upload, repository, wanted);
+  if (kept) co_return wanted.text;
+  if (kept.error().code == "DIGEST_INVALID")
+    co_return fail(Fault::invalid, "InvalidLayerException",
+                   "None of the provided layer digests match the calculated layer digest: " + kept.error().message);
+  co_return fail(kept);
+}
+
 // ---- manifests ----
 
 task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag, std::string text,
@@ -488,22 +630,24 @@ task<Result<PushOutcome>> Registry::push(std::string repository, std::string tag
   auto put = [=](database::Transaction& tx) -> Result<PushOutcome> {
     const auto known = get_repository(tx, repository);
     if (!known) return no_repository(repository, place.account);
-    for (const std::string& blob : parsed.blobs) {
-      if (!blob_bytes(tx, repository, blob))
-        return fail(Fault::not_found, "MANIFEST_BLOB_UNKNOWN",
-                    fmt::format("the manifest names the blob {}, which is not in {}: push it first", blob, repository));
-    }
-    for (const std::string& child : parsed.manifests) {
-      if (!has_image(tx, repository, child))
-        return fail(
-            Fault::not_found, "MANIFEST_BLOB_UNKNOWN",
-            fmt::format("the index names the manifest {}, which is not in {}: push it first", child, repository));
-    }
+    const auto missing = [&](const char* what, const std::vector<std::string>& digests) {
+      return fail(Fault::not_found, "MANIFEST_BLOB_UNKNOWN",
+                  fmt::format("{} with digests '[{}]' required for pushing image into repository with name '{}' in the "
+                              "registry with id '{}' do not exist",
+                              what, join(digests, ", "), repository, place.account));
+    };
+    std::vector<std::string> absent;
+    std::ranges::copy_if(parsed.blobs, std::back_inserter(absent),
+                         [&](const std::string& blob) { return !blob_bytes(tx, repository, blob); });
+    if (!absent.empty()) return missing("Layers", absent);
+    std::ranges::copy_if(parsed.manifests, std::back_inserter(absent),
+                         [&](const std::string& child) { return !has_image(tx, repository, child); });
+    if (!absent.empty()) return missing("Images", absent);
     const auto before = tag.empty() ? std::nullopt : digest_of_tag(tx, repository, tag);
     const bool is_new = !has_image(tx, repository, digest);
     PushOutcome outcome{
         .digest = digest, .changed = is_new || (!tag.empty() && before != digest), .subject = parsed.subject};
-    if (before && before != digest && known->mutability == "IMMUTABLE")
+    if (before && before != digest && tag_is_fixed(known->mutability, known->exclusions, tag))
       return fail(Fault::invalid, "TAG_INVALID",
                   fmt::format("The image tag '{}' already exists in the '{}' repository and cannot be overwritten "
                               "because the repository is immutable.",

@@ -53,6 +53,24 @@ class Registry {
   Removal remove(database::Transaction& tx, const std::string& repository, const std::string& tag,
                  const std::string& digest, Instant now);
 
+  // Layers by parts, as the API pushes them.  Failures are the API's: "UploadNotFoundException" and on.
+  Result<std::string> begin_layer(const std::string& repository);  // The upload's id.
+  // `first` and `last` are positions in the layer.  Returns the last byte received.
+  task<Result<std::uint64_t>> add_part(std::string repository, std::string upload, std::uint64_t first,
+                                       std::uint64_t last, std::string part);
+  task<Result<std::string>> complete_layer(std::string repository, std::string upload,
+                                           std::vector<std::string> digests);
+  // Reads without a token until it expires, an hour later.
+  std::string download_url(const std::string& repository, const std::string& digest, Instant now) const;
+  // nullopt also when the file is gone: the client then pushes it again.
+  std::optional<long long> blob_size(const std::string& repository, const std::string& digest);
+
+  // Expires what the repository's lifecycle policy says.
+  task<void> run_lifecycle(std::string repository, Instant now);
+  void run_lifecycle_soon(const std::string& repository);
+  Permissions& permissions() { return permissions_; }
+  std::string policy_of(const std::string& arn);  // The policy of the repository with this ARN; "" for none.
+
   // Notes that the image was pulled, at most once a minute.  The pull does not wait for it, nor fail with it.
   void record_pull(const Image& image);
 
@@ -82,7 +100,9 @@ class Registry {
   task<http::Response> delete_manifest(Target target);
   http::Response tags_list(const Target& target, const http::Request& request);
   http::Response referrers(const Target& target, const http::Request& request);
-  std::optional<long long> blob_size(const std::string& repository, const std::string& digest);
+  std::string download_signature(const std::string& repository, const std::string& digest,
+                                 const std::string& expires) const;
+  bool signed_for_download(const Target& target, const http::Request& request) const;
   task<void> tend();
   task<void> write_pull(std::string repository, std::string digest, Instant at);
 

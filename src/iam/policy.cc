@@ -194,6 +194,22 @@ Decision evaluate(const std::vector<json::object>& policies, const Request& requ
   return allowed ? Decision::allowed : Decision::implicitly_denied;
 }
 
+Decision evaluate_of_resource(std::string_view policy, const Request& request, const std::string& role_arn) {
+  if (policy.empty()) return Decision::implicitly_denied;
+  const auto parsed = parse_json(policy);
+  if (!parsed || !parsed->is_object()) return Decision::implicitly_denied;
+  const std::vector<json::object> policies = {parsed->get_object()};
+  Request as_role = request;
+  as_role.principal_arn = role_arn;
+  bool allowed = false;
+  for (Request asked : {request, as_role}) {
+    if (evaluate(policies, asked, true) == Decision::explicitly_denied) return Decision::explicitly_denied;
+    asked.principal_account.clear();
+    allowed = allowed || evaluate(policies, asked, true) == Decision::allowed;
+  }
+  return allowed ? Decision::allowed : Decision::implicitly_denied;
+}
+
 Result<json::object> parse_policy(std::string_view text, bool with_principal) {
   auto parsed = parse_json(text);
   if (!parsed || !parsed->is_object())

@@ -27,6 +27,11 @@ enum class Decision { allowed, explicitly_denied, implicitly_denied };
 // statements must name who asks (trust and resource policies).
 Decision evaluate(const std::vector<json::object>& policies, const Request& request, bool with_principal);
 
+// What a resource's own policy ("" for none) says of a caller of its account.  `role_arn`: the role behind a session,
+// which the policy may name instead of it.  Naming the account denies to all of it, but allows nobody by itself: that
+// it leaves to the callers' own policies.
+Decision evaluate_of_resource(std::string_view policy, const Request& request, const std::string& role_arn);
+
 // Fails with "MalformedPolicyDocument" and what is wrong: not JSON, a missing Effect or Action, an operator that we
 // cannot evaluate (a condition that we ignored would allow too much).
 Result<json::object> parse_policy(std::string_view text, bool with_principal);

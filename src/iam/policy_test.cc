@@ -68,6 +68,25 @@ TEST(Policy, TrustNamesServicesAndAccounts) {
       Decision::implicitly_denied);
 }
 
+TEST(Policy, AResourceMayAllowARoleOrASessionAndDenyAnAccount) {
+  const std::string session = "arn:aws:sts::1:assumed-role/ci/run";
+  const std::string role = "arn:aws:iam::1:role/ci";
+  const auto says = [&](const std::string& effect, const std::string& principal) {
+    const std::string text =
+        R"({"Statement":[{"Effect":")" + effect + R"(","Principal":)" + principal + R"(,"Action":"ecr:PutImage"}]})";
+    return evaluate_of_resource(text, {.action = "ecr:PutImage", .principal_arn = session, .principal_account = "1"},
+                                role);
+  };
+  EXPECT_EQ(says("Allow", R"({"AWS":")" + role + "\"}"), Decision::allowed);
+  EXPECT_EQ(says("Allow", R"({"AWS":")" + session + "\"}"), Decision::allowed);
+  EXPECT_EQ(says("Allow", R"("*")"), Decision::allowed);
+  EXPECT_EQ(says("Allow", R"({"AWS":"arn:aws:iam::1:role/other"})"), Decision::implicitly_denied);
+  EXPECT_EQ(says("Allow", R"({"AWS":"arn:aws:iam::1:root"})"), Decision::implicitly_denied);
+  EXPECT_EQ(says("Deny", R"({"AWS":"arn:aws:iam::1:root"})"), Decision::explicitly_denied);
+  EXPECT_EQ(says("Deny", R"({"AWS":")" + role + "\"}"), Decision::explicitly_denied);
+  EXPECT_EQ(evaluate_of_resource("", {.action = "ecr:PutImage"}, role), Decision::implicitly_denied);
+}
+
 TEST(Policy, RefusesWhatItCannotEvaluate) {
   EXPECT_FALSE(parse_policy("{", false));
   EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Maybe","Action":"*","Resource":"*"}]})", false));

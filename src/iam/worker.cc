@@ -172,7 +172,7 @@ std::vector<json::object> Authority::policies_of(const Role& role) {
 }
 
 Result<void> Authority::authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
-                                  const ConditionKeys& keys) {
+                                  const ConditionKeys& keys, const std::string& resource_policy) {
   if (caller.administrator || action == "sts:GetCallerIdentity") return {};
   const auto role = get_role(db_.read(), role_name(caller.arn));
   Request request{.action = action,
@@ -182,7 +182,14 @@ Result<void> Authority::authorize(const wire::Caller& caller, const std::string&
                   .keys = keys};
   request.keys["aws:principalarn"] = {role ? role->arn : caller.arn};
   const Decision decision = role ? evaluate(policies_of(*role), request, false) : Decision::implicitly_denied;
+  const Decision granted = evaluate_of_resource(resource_policy, request, role ? role->arn : caller.arn);
+  if (granted == Decision::explicitly_denied)
+    return fail(Fault::denied, "AccessDeniedException",
+                fmt::format("User: {} is not authorized to perform: {} on resource: {} with an explicit deny in a "
+                            "resource-based policy",
+                            caller.arn, action, resource));
   if (decision == Decision::allowed) return {};
+  if (granted == Decision::allowed && decision == Decision::implicitly_denied) return {};
   const char* why = decision == Decision::explicitly_denied ? "with an explicit deny in an identity-based policy"
                                                             : "because no identity-based policy allows the";
   const std::string tail =

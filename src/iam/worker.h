@@ -50,9 +50,11 @@ class Authority {
 
   // Who has this key; nullopt when nobody does.  An expired key is answered with its expiry.
   std::optional<Identity> find(const std::string& access_key_id);
-  // Fails with Fault::denied, "AccessDeniedException", in AWS's words.
+  // Fails with Fault::denied, "AccessDeniedException", in AWS's words.  `resource_policy` is the text of the resource's
+  // own policy, "" for none: within an account it may allow what the caller's policies do not, and a Deny of either
+  // wins.
   Result<void> authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
-                         const ConditionKeys& keys = {});
+                         const ConditionKeys& keys = {}, const std::string& resource_policy = {});
 
   // Temporary credentials of `role_arn` for a service that its trust policy names, e.g. "lambda.amazonaws.com".
   task<Result<Credentials>> service_session(std::string role_arn, std::string service, std::string session_name,

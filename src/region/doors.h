@@ -32,8 +32,13 @@ class PushOutbox final : public ecr::Outbox {
 class RegistryPermissions final : public ecr::Permissions {
  public:
   RegistryPermissions(iam::Authority& authority, bool open) : authority_(authority), open_(open) {}
-  Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& resource) override {
-    return open_ ? Result<void>{} : authority_.authorize(caller, action, resource);
+  Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& resource,
+                     const std::string& policy) override {
+    return open_ ? Result<void>{} : authority_.authorize(caller, action, resource, {}, policy);
+  }
+  Result<void> check_policy(const std::string& policy) override {
+    const auto read = iam::parse_policy(policy, true);
+    return read ? Result<void>{} : fail(read);
   }
 
  private:

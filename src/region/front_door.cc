@@ -10,12 +10,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kApiBytesMax = 8 * 1024 * 1024;
-constexpr std::size_t kFunctionBytesMax = 80 * 1024 * 1024;  // A 50 MiB zip in base64, and its JSON.
+constexpr std::size_t kFunctionBytesMax = 80 * 1024 * 1024;   // A 50 MiB zip in base64, and its JSON.
+constexpr std::size_t kLayerPartBytesMax = 28 * 1024 * 1024;  // A part of 20 MiB in base64, and its JSON.
 constexpr int kJournalEntriesMax = 500;
 constexpr Duration kJournalWaitMax = 30s;
 constexpr Duration kJournalPoll = 20ms;
 
 std::size_t body_limit(const http::Request& request) {
+  if (request.headers.get("X-Amz-Target").ends_with(".UploadLayerPart")) return kLayerPartBytesMax;
   return request.raw_path().starts_with("/2015-03-31/functions") ? kFunctionBytesMax : kApiBytesMax;
 }
 

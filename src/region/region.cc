@@ -190,7 +190,9 @@ class Region {
                                const wire::Call& call) -> Result<void> {
       if (open) return {};
       const std::string action = operation.action.empty() ? service.name + ":" + operation.name : operation.action;
-      return authority_.authorize(call.caller, action, operation.resource ? operation.resource(call) : "*");
+      const std::string resource = operation.resource ? operation.resource(call) : "*";
+      const std::string policy = service.name == "ecr" ? registry_.policy_of(resource) : "";
+      return authority_.authorize(call.caller, action, resource, {}, policy);
     };
     parts.health = [this] {
       return json::object{{"status", "running"},
