@@ -6,12 +6,14 @@
 #include <atomic>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <future>
 #include <map>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include "base/log.h"
@@ -24,7 +26,10 @@ constexpr int kBusyTimeoutMs = 5000;
 constexpr std::size_t kStatementsCachedMax = 256;
 
 [[noreturn]] void throw_error(sqlite3* db, std::string_view what) {
-  throw std::runtime_error(fmt::format("database: {} ({})", sqlite3_errmsg(db), what));
+  const std::string why = fmt::format("database: {} ({})", sqlite3_errmsg(db), what);
+  // A full disk is nobody's bug: who answers the caller can tell it from one.
+  if (sqlite3_errcode(db) == SQLITE_FULL) throw std::system_error(ENOSPC, std::generic_category(), why);
+  throw std::runtime_error(why);
 }
 
 // One SQLite handle with its prepared statements.

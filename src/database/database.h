@@ -38,8 +38,8 @@ class Row {
 using Rows = std::vector<Row>;
 using Arguments = std::vector<Value>;  // Bound to ?1, ?2, …
 
-// A place where SQL runs.  Throws std::runtime_error on broken SQL, a broken constraint or a broken disk: check first
-// with a SELECT where a caller could be at fault.
+// A place where SQL runs.  Throws std::runtime_error on broken SQL, a broken constraint or a broken disk, and
+// std::system_error (no_space_on_device) on a full one: check first with a SELECT where a caller could be at fault.
 class Connection {
  public:
   virtual ~Connection() = default;

@@ -53,6 +53,20 @@ TEST_F(DatabaseTest, AThrowUndoesOnlyItsOwnWrite) {
   EXPECT_EQ(count(db.read()), 2);
 }
 
+TEST_F(DatabaseTest, AFullDiskIsToldFromABrokenWrite) {
+  auto confine = [](Transaction& tx) { tx.query("PRAGMA max_page_count = 10"); };
+  run(db.write(confine), io);
+  std::error_code code;
+  try {
+    run(add(db, std::string(200'000, 'x')), io);
+  } catch (const std::system_error& error) {
+    code = error.code();
+  }
+  EXPECT_EQ(code, std::errc::no_space_on_device);
+  EXPECT_EQ(run(add(db, "small"), io), 1);
+  EXPECT_EQ(count(db.read()), 1);
+}
+
 task<bool> hears_news(Database& db, bool roll_back) {
   auto heard = std::make_shared<bool>(false);
   auto work = [heard, roll_back](Transaction& tx) -> Result<int> {

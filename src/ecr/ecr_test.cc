@@ -330,6 +330,15 @@ TEST_F(RegistryTest, TagsAreListedInPages) {
     EXPECT_EQ(ask("GET", std::string("/v2/app/tags/list?n=") + bad).status, 400) << bad;
 }
 
+TEST_F(RegistryTest, TheCatalogListsRepositoriesInPages) {
+  auto make = [](database::Transaction& tx) { put_repository(tx, {.name = "team/other"}); };
+  run(db.write(make), io);
+  const auto first = ask("GET", "/v2/_catalog?n=1");
+  EXPECT_EQ(first.body, "{\"repositories\":[\"app\"]}\n");
+  EXPECT_EQ(first.headers.get("Link"), "</v2/_catalog?n=1&last=app>; rel=\"next\"");
+  EXPECT_EQ(ask("GET", "/v2/_catalog?n=1&last=app").body, "{\"repositories\":[\"team/other\"]}\n");
+}
+
 TEST_F(RegistryTest, APullIsRecordedAndALookIsNot) {
   push_manifest(manifest(push_blob("{}")), "latest");
   const auto pulled_at = [&] { return list_images(db.read(), "app").front().pulled_at; };

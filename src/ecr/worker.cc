@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -18,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kTokenLifetime = 12h;  // As ECR's.
-constexpr std::size_t kTagsPageMax = 1000;
+constexpr std::size_t kNamesPageMax = 1000;
 constexpr Duration kSweepEvery = 10min;
 constexpr Duration kDownloadLifetime = 1h;
 constexpr std::uint64_t kPartBytesMin = 5 * 1024 * 1024;  // Of every part but the last.
@@ -106,6 +107,35 @@ http::Response unknown_upload() {
 
 http::Response bad_chunk() {
   return registry_error(400, "SIZE_INVALID", "Content-Range must be <first>-<last> and agree with Content-Length");
+}
+
+// The page of `names`, which are sorted, that "n" and "last" ask for, as `member` beside what `answer` has.
+http::Response names_page(const http::Request& request, const std::string& path, const char* member,
+                          const std::vector<std::string>& names, json::object answer) {
+  std::size_t count = kNamesPageMax;
+  if (const auto n = request.query_value("n")) {
+    const auto wanted = parse_count(*n);
+    if (!wanted || *wanted > kNamesPageMax)
+      return registry_error(400, "UNSUPPORTED",
+                            "Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value "
+                            "less than or equal to 1000'");
+    count = *wanted;
+  }
+  const std::string last = request.query_value("last").value_or("");
+  std::vector<std::string> page;
+  bool more = false;
+  for (const std::string& name : names) {
+    if (!last.empty() && name <= last) continue;
+    more = page.size() >= count;
+    if (more) break;
+    page.push_back(name);
+  }
+  answer[member] = to_array(page);
+  http::Response response = http::json_response(200, json::serialize(answer) + "\n");
+  if (more && !page.empty())
+    response.headers.set(
+        "Link", fmt::format("<{}?n={}&last={}>; rel=\"next\"", path, count, percent_encode(page.back(), true)));
+  return response;
 }
 
 // Between a blob's file and its row: a sweep leaves it alone.
@@ -272,13 +302,18 @@ Result<wire::Caller> Registry::login(const http::Request& request, Instant now) 
 
 task<http::Response> Registry::serve(http::Request& request) {
   std::string why;
+  bool full = false;
   try {
     co_return co_await answer(request);
+  } catch (const std::system_error& error) {
+    why = error.what();
+    full = error.code() == std::errc::no_space_on_device;
   } catch (const std::exception& error) {
     why = error.what();
   }
   // The connection of this protocol: a database that cannot write is told in the words that its clients read.
   log_error("ecr", fmt::format("{} {} failed: {}", request.method, request.raw_path(), why));
+  if (full) co_return registry_error(507, "UNAVAILABLE", why + ". Free some space and try again.");
   co_return registry_error(500, "UNKNOWN", "the registry could not do it: " + why);
 }
 
@@ -320,6 +355,13 @@ task<http::Response> Registry::answer(http::Request& request) {
     http::Response response = http::json_response(200, "{}");
     response.headers.set("Docker-Distribution-Api-Version", "registry/2.0");
     co_return response;
+  }
+  if (path == "/v2/_catalog" && (request.method == "GET" || request.method == "HEAD")) {
+    auto allowed = permissions_.allow(*caller, "ecr:DescribeRepositories", "*", "");
+    if (!allowed) co_return registry_error(403, "DENIED", allowed.error().message);
+    std::vector<std::string> names;
+    for (const Repository& repository : list_repositories(db_.read())) names.push_back(repository.name);
+    co_return names_page(request, path, "repositories", names, {});
   }
   const auto target = parse_target(path);
   if (!target) co_return registry_error(404, "UNSUPPORTED", "there is no " + request.method + " " + path);
@@ -779,30 +821,8 @@ task<http::Response> Registry::delete_manifest(Target target) {
 }
 
 http::Response Registry::tags_list(const Target& target, const http::Request& request) {
-  std::size_t count = kTagsPageMax;
-  if (const auto n = request.query_value("n")) {
-    const auto wanted = parse_count(*n);
-    if (!wanted || *wanted > kTagsPageMax)
-      return registry_error(400, "UNSUPPORTED",
-                            "Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value "
-                            "less than or equal to 1000'");
-    count = *wanted;
-  }
-  const std::string last = request.query_value("last").value_or("");
-  json::array tags;
-  bool more = false;
-  for (const std::string& tag : list_tags(db_.read(), target.repository)) {
-    if (!last.empty() && tag <= last) continue;
-    more = tags.size() >= count;
-    if (more) break;
-    tags.emplace_back(tag);
-  }
-  http::Response response =
-      http::json_response(200, json::serialize(json::object{{"name", target.repository}, {"tags", tags}}) + "\n");
-  if (more && !tags.empty())
-    response.headers.set("Link", fmt::format("</v2/{}/tags/list?n={}&last={}>; rel=\"next\"", target.repository, count,
-                                             std::string_view(view(tags.back().as_string()))));
-  return response;
+  return names_page(request, fmt::format("/v2/{}/tags/list", target.repository), "tags",
+                    list_tags(db_.read(), target.repository), {{"name", target.repository}});
 }
 
 http::Response Registry::referrers(const Target& target, const http::Request& request) {

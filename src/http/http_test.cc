@@ -25,6 +25,7 @@ task<void> count_down(BodyWriter& writer) {
 // What the tests ask: each path shows one thing.
 task<Response> answer(Request& request) {
   if (request.path() == "/throw") throw std::runtime_error("broken");
+  if (request.path() == "/full") throw std::system_error(ENOSPC, std::generic_category(), "database");
   if (request.path() == "/size") {
     std::size_t size = 0;
     for (;;) {
@@ -93,6 +94,12 @@ TEST_F(HttpTest, AnswersAndDecodesTheTarget) {
 TEST_F(HttpTest, AThrowingHandlerIs500AndTheConnectionServesOn) {
   EXPECT_EQ(get("/throw").status, 500);
   EXPECT_EQ(get("/after").status, 200);
+}
+
+TEST_F(HttpTest, AFullDiskIsSaidToBeFull) {
+  const auto refused = get("/full");
+  EXPECT_EQ(refused.status, 507);
+  EXPECT_NE(refused.body.find("disk"), std::string::npos) << refused.body;
 }
 
 TEST_F(HttpTest, BodiesAreBoundedWhereTheHandlerSaysSo) {

@@ -11,6 +11,7 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <set>
+#include <system_error>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -217,15 +218,23 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
 namespace {
 
-// What the handler answers, or 500 when it throws.
+// What the handler answers, or 500 when it throws; 507 when it throws because the disk is full.
 task<Response> handle(const Handler& handler, Request& request) {
   std::string why;
+  bool full = false;
   try {
     co_return co_await handler(request);
+  } catch (const std::system_error& error) {
+    why = error.what();
+    full = error.code() == std::errc::no_space_on_device;
   } catch (const std::exception& error) {
     why = error.what();
   }
   log_error("http", fmt::format("{} {} failed: {}", request.method, request.raw_path(), why));
+  if (full)
+    co_return json_response(507,
+                            "{\"__type\":\"ServiceUnavailable\",\"message\":\"the disk of the region's state is full: "
+                            "nothing was changed; free some space and try again\"}");
   co_return json_response(
       500, "{\"__type\":\"InternalFailure\",\"message\":\"internal error; the daemon's log says more\"}");
 }
