@@ -36,7 +36,7 @@ ServiceState running(const std::string& image_name) {
   ServiceState state{.active = true};
   state.task_definition =
       json::parse(
-          R"({"taskDefinitionArn":"arn:x:3","family":"f","revision":3,"status":"ACTIVE","cpu":"256","networkMode":"awsvpc",
+          R"({"taskDefinitionArn":"arn:x/f:3","family":"f","revision":3,"status":"ACTIVE","cpu":"256","networkMode":"awsvpc",
     "requiresAttributes":[{"name":"a"}],"compatibilities":["FARGATE"],"registeredAt":1.5,"registeredBy":"me","taskRoleArn":"arn:role","volumes":[],
     "containerDefinitions":[{"name":"side","image":"envoy:1"},{"name":"app","image":"","environment":[{"name":"A","value":"1"}]}]})")
           .as_object();
@@ -88,7 +88,12 @@ TEST(Decide, PinsOnlyTheNamedContainerToTheDigest) {
     expected.erase(added);
   expected["tags"] = json::array{json::object{{"key", "slipway:digest"}, {"value", kNew}},
                                  json::object{{"key", "slipway:tag"}, {"value", "latest"}},
-                                 json::object{{"key", "slipway:event"}, {"value", "e-1"}}};
+                                 json::object{{"key", "slipway:event"}, {"value", "e-1"}},
+                                 json::object{{"key", "slipway:actor"}, {"value", "push"}},
+                                 json::object{{"key", "slipway:action"}, {"value", "deploy"}},
+                                 json::object{{"key", "slipway:pushed"}, {"value", "1970-01-01T00:00:02.000Z"}},
+                                 json::object{{"key", "slipway:from"}, {"value", kOld}},
+                                 json::object{{"key", "slipway:from-revision"}, {"value", "f:3"}}};
   EXPECT_EQ(decision.task_definition, expected) << json::serialize(decision.task_definition);
 }
 
@@ -98,8 +103,8 @@ TEST(Decide, KeepsTheTagsThatOthersSet) {
                      json::object{{"key", "slipway:tag"}, {"value", "old"}}};
   const Decision decision = decide(route(), push(), image(), state);
   const json::array tags = decision.task_definition.at("tags").as_array();
-  EXPECT_EQ(tags.size(), 4u);
   EXPECT_EQ(tags[0].at("key").as_string(), "team");
+  EXPECT_EQ(tag_value(tags, "slipway:tag"), "latest");
 }
 
 TEST(Decide, DoesNothingWhenTheDigestRunsAlready) {
@@ -162,6 +167,113 @@ TEST(Decide, MovesBackWhenSomebodyMovesTheOnlyTagBack) {
   ServiceState state = running("host/backend@" + kOld);
   state.running_pushed_at = instant_ms(5000);
   EXPECT_EQ(decide(route(), push(), image(), state).action, Decision::Action::deploy_digest);
+}
+
+json::array ledger_tags(const ServiceLedger& ledger) {
+  return difference({}, ledger).set;
+}
+
+TEST(Decide, DeploysNothingThatIsOnHold) {
+  ServiceState state = running("host/backend@" + kOld);
+  state.service_tags = ledger_tags({.held = {kNew}});
+  const Decision decision = decide(route(), push(), image(), state);
+  EXPECT_EQ(decision.action, Decision::Action::held);
+  EXPECT_NE(decision.why.find("slipway unhold rest"), std::string::npos) << decision.why;
+  Push by_hand = push();
+  by_hand.origin = Push::Origin::person;
+  EXPECT_EQ(decide(route(), by_hand, image(), state).action, Decision::Action::held);
+  state.service_tags = ledger_tags({.held = {"sha256:other"}});
+  EXPECT_EQ(decide(route(), push(), image(), state).action, Decision::Action::deploy_digest);
+}
+
+TEST(Decide, DeploysNothingIntoAFrozenService) {
+  ServiceState state = running("host/backend@" + kOld);
+  state.service_tags = ledger_tags({.frozen = "release week"});
+  EXPECT_EQ(decide(route(), push(), image(), state).action, Decision::Action::held);
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).action, Decision::Action::held);
+}
+
+TEST(Decide, DoesNotUndoWhatSomebodyPutInPlaceOfTheLastDeployment) {
+  ServiceState state = running("host/backend@" + kOld);
+  state.service_tags = ledger_tags({.tried = {kNew}});
+  EXPECT_EQ(decide(route(), push(), image(), state).action, Decision::Action::held);
+  Push sweep = push();
+  sweep.origin = Push::Origin::sweep;
+  EXPECT_EQ(decide(route(), sweep, image(), state).action, Decision::Action::held);
+  Push by_hand = push();
+  by_hand.origin = Push::Origin::person;
+  EXPECT_EQ(decide(route(), by_hand, image(), state).action, Decision::Action::deploy_digest);
+}
+
+TEST(Decide, SupersedesADeploymentOfOursThatStillRuns) {
+  ServiceState state = running("host/backend@" + kOld);
+  state.task_tags = release_tags({.digest = kOld});
+  state.rollout = "IN_PROGRESS";
+  EXPECT_EQ(decide(route(), push(), image(), state).supersedes, "f:3");
+  state.rollout = "COMPLETED";
+  EXPECT_EQ(decide(route(), push(), image(), state).supersedes, "");
+}
+
+TEST(Decide, ReturnsFromThePinnedRevisionOfARollbackInTagMode) {
+  ServiceState state = running("host/backend@" + kOld);
+  state.running_digests = {kOld};
+  state.task_tags = release_tags({.digest = kOld, .action = "rollback", .from_revision = "f:2"});
+  EXPECT_EQ(decide(route(Route::Pin::tag), push(), image(), state).return_to, "f:2");
+}
+
+TEST(ReadEvent, TakesTheEndOfADeployment) {
+  const auto event = json::parse(R"({"id":"e-2","source":"aws.ecs","detail-type":"ECS Deployment State Change",
+    "resources":["arn:aws:ecs:us-west-2:111122223333:service/cars/rest"],
+    "detail":{"eventType":"ERROR","eventName":"SERVICE_DEPLOYMENT_FAILED","deploymentId":"ecs-svc/123","reason":"why"}})");
+  const Reading reading = read_event(event);
+  ASSERT_TRUE(reading.change) << reading.reason;
+  EXPECT_EQ(reading.change->cluster + "/" + reading.change->service, "cars/rest");
+  EXPECT_EQ(reading.change->deployment, "ecs-svc/123");
+  EXPECT_FALSE(reading.change->completed);
+}
+
+TEST(ReadEvent, TakesTheScheduleAsASweep) {
+  EXPECT_TRUE(read_event(json::parse(R"({"source":"aws.events","detail-type":"Scheduled Event","detail":{}})")).sweep);
+}
+
+TEST(Ledger, IsWrittenAndReadBackAsTags) {
+  const ServiceLedger ledger{.tried = {kNew},
+                             .last_tag = "latest",
+                             .last_pushed = instant_ms(2000),
+                             .deployment = "ecs-svc/1",
+                             .revision = "f:3",
+                             .failing = "ecs-svc/0 f:2",
+                             .good = {kOld, kNew},
+                             .held = {kNew},
+                             .frozen = "because"};
+  EXPECT_EQ(read_ledger(ledger_tags(ledger)), ledger);
+  const TagChange change = difference(ledger, {.tried = {kOld}});
+  EXPECT_EQ(change.set.size(), 1u);
+  EXPECT_EQ(change.unset.size(), 8u);
+  EXPECT_TRUE(difference(ledger, ledger).empty());
+}
+
+TEST(Ledger, KeepsValuesWithinWhatEcsTakes) {
+  EXPECT_EQ(tag_text("it said \"no\" (500); ümlaut"), "it said  no   500     mlaut");
+  EXPECT_EQ(tag_text(std::string(300, 'x')).size(), 256u);
+  std::vector<std::string> digests;
+  for (int i = 0; i < 5; ++i) remember_first(digests, "sha256:" + std::string(64, static_cast<char>('0' + i)));
+  EXPECT_EQ(digests.size(), 3u);
+  EXPECT_EQ(digests.front().back(), '4');
+  EXPECT_LE(digests[0].size() + digests[1].size() + digests[2].size() + 2, 256u);
+}
+
+TEST(Newest, GoesByTheOrderOfTheRoute) {
+  Route range = route();
+  range.tags = {{config::TagRule::Kind::semver, ">=1"}};
+  const std::vector<TaggedImage> images = {{"1.2.0", {.digest = "a", .pushed_at = instant_ms(9)}},
+                                           {"1.10.0", {.digest = "b", .pushed_at = instant_ms(5)}},
+                                           {"latest", {.digest = "c", .pushed_at = instant_ms(10)}}};
+  EXPECT_EQ(newest(range, images)->image.digest, "b");
+  range.tags = {config::tag_rule("1.*")};
+  EXPECT_EQ(newest(range, images)->image.digest, "a");
+  range.tags = {config::tag_rule("x")};
+  EXPECT_FALSE(newest(range, images));
 }
 
 TEST(Routes, AreReadFromTheFileBesideTheBinary) {

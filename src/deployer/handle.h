@@ -1,13 +1,12 @@
-// Handler: one event, carried out: read what is so now, decide, register, update.  Each step may be
-// repeated: a second run finds the service updated and says so.
+// Handler: one event, carried out for every service that it concerns.
 #pragma once
 #include <functional>
 #include <string>
 
 #include "base/json.h"
 #include "base/task.h"
-#include "client/client.h"
-#include "deployer/decide.h"
+#include "deployer/cloud.h"
+#include "deployer/deploy.h"
 #include "deployer/routes.h"
 
 namespace slipway::deployer {
@@ -20,26 +19,23 @@ class Handler {
   // `aws` must outlive the handler.
   Handler(client::AwsClient& aws, Routes routes, Log log);
 
-  // Deploys what `event` asks for and returns the function's answer.  One service's failure does
+  // Does what `event` asks for and returns the function's answer.  One service's failure does
   // not keep the others from deploying; it fails the whole at the end (code "DeployFailed"), so
   // that Lambda repeats the event.
   task<Result<json::object>> handle(json::value event);
 
  private:
-  struct Outcome;
-  task<Result<Outcome>> deploy(Route route, Push push);
-  task<Result<std::optional<Image>>> read_image(json::object image_id, std::string repository);
-  task<Result<ServiceState>> read_service(Route route, Push push);
-  task<Result<void>> read_running(Route route, json::object deployment, ServiceState& into);
-  task<Result<std::string>> repository_uri(Route route, json::object task_definition);
-  task<Result<void>> register_revision(Decision decision, Outcome& outcome);
-  task<Result<void>> update_service(Route route, Decision decision, Outcome& outcome);
-  task<Result<json::object>> ecs(std::string operation, json::object input);
-  task<Result<json::object>> ecr(std::string operation, json::object input);
+  task<void> push(Push push);
+  void note(json::object line);
+  void note_outcome(const Route& route, const Push& push, const std::string& rule, const Result<Outcome>& outcome);
+  Result<json::object> answer() const;
 
-  client::AwsClient& aws_;
+  Cloud cloud_;
   Routes routes_;
   Log log_;
+  // Of the event that is handled.
+  json::array decisions_;
+  std::vector<std::string> failures_;
 };
 
 }  // namespace slipway::deployer

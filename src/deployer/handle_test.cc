@@ -22,7 +22,7 @@ const std::string kOld = "sha256:" + std::string(64, 'a');
 const std::string kNew = "sha256:" + std::string(64, 'b');
 
 // ECR and ECS with one service, and Lambda's Runtime API, on one port each.
-class Cloud : public testing::Test {
+class World : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(aws_server.listen());
@@ -53,9 +53,11 @@ class Cloud : public testing::Test {
       const std::string name = get_strings(input, "services").at(0);
       if (name != "rest")
         return ok({{"services", json::array{}}, {"failures", json::array{json::object{{"reason", "MISSING"}}}}});
-      return ok(
-          {{"services", json::array{json::object{
-                            {"status", "ACTIVE"}, {"taskDefinition", "arn:td:1"}, {"deployments", deployments()}}}}});
+      return ok({{"services", json::array{json::object{{"status", "ACTIVE"},
+                                                       {"serviceArn", "arn:service/cars/rest"},
+                                                       {"taskDefinition", "arn:td:1"},
+                                                       {"deployments", deployments()},
+                                                       {"tags", service_tags}}}}});
     }
     if (operation == "DescribeTaskDefinition") return ok({{"taskDefinition", task_definition}, {"tags", task_tags}});
     if (operation == "RegisterTaskDefinition") {
@@ -71,6 +73,10 @@ class Cloud : public testing::Test {
         task_digest = tag_digest;
       }
       return ok({{"service", json::object{{"deployments", deployments()}}}});
+    }
+    if (operation == "TagResource") {
+      for (const json::value& tag : get_array(input, "tags")) service_tags.push_back(tag);
+      return ok({});
     }
     if (operation == "ListTasks") return ok({{"taskArns", json::array{"arn:task"}}});
     if (operation == "DescribeTasks") {
@@ -174,6 +180,7 @@ class Cloud : public testing::Test {
       {"containerDefinitions",
        json::array{json::object{{"name", "app"}, {"image", "localhost:4566/backend@" + kOld}}}}};
   json::array task_tags;
+  json::array service_tags;
   std::map<std::string, std::deque<std::pair<int, std::string>>> failures;
   std::vector<std::string> calls;
   std::vector<json::object> registered, updated, log;
@@ -187,7 +194,7 @@ class Cloud : public testing::Test {
       io.get_executor(), {}, [this](http::Request& request) { return answer_runtime(request); }};
 };
 
-TEST_F(Cloud, DeploysTheDigestOfAPush) {
+TEST_F(World, DeploysTheDigestOfAPush) {
   const auto answer = handle({.routes = {route()}});
   ASSERT_TRUE(answer) << answer.error().message;
   ASSERT_EQ(registered.size(), 1u);
@@ -198,14 +205,38 @@ TEST_F(Cloud, DeploysTheDigestOfAPush) {
   EXPECT_EQ(get_string(log.at(0), "deployment"), "ecs-svc/1");
 }
 
-TEST_F(Cloud, DeploysADuplicateEventOnce) {
+TEST_F(World, NeedsSixCallsForOnePushToOneService) {
+  ASSERT_TRUE(handle({.routes = {route()}}));
+  EXPECT_EQ(calls, (std::vector<std::string>{"DescribeImages", "DescribeServices", "DescribeTaskDefinition",
+                                             "RegisterTaskDefinition", "UpdateService", "TagResource"}));
+  EXPECT_EQ(tag_value(service_tags, "slipway:tried"), kNew);
+  EXPECT_EQ(tag_value(service_tags, "slipway:deployment"), "ecs-svc/1");
+}
+
+TEST_F(World, DeploysThoughItMayNotWriteTheServicesTagsAndSaysSo) {
+  failures["TagResource"] = {{400, "AccessDeniedException"}};
+  ASSERT_TRUE(handle({.routes = {route()}}));
+  EXPECT_EQ(action(0), "deploy_digest");
+  EXPECT_EQ(get_strings(log.at(0), "warnings").size(), 1u);
+}
+
+TEST_F(World, IgnoresAServiceThatIsDeletedMeanwhile) {
+  failures["UpdateService"] = {{400, "ServiceNotActiveException"}};
+  ASSERT_TRUE(handle({.routes = {route()}}));
+  EXPECT_EQ(action(0), "ignore");
+  failures["DescribeServices"] = {{400, "ClusterNotFoundException"}};
+  ASSERT_TRUE(handle({.routes = {route()}}));
+  EXPECT_EQ(action(1), "ignore");
+}
+
+TEST_F(World, DeploysADuplicateEventOnce) {
   ASSERT_TRUE(handle({.routes = {route()}}));
   ASSERT_TRUE(handle({.routes = {route()}}));
   EXPECT_EQ(updated.size(), 1u);
   EXPECT_EQ(action(1), "already_deployed");
 }
 
-TEST_F(Cloud, ForcesADeploymentInTagModeOnce) {
+TEST_F(World, ForcesADeploymentInTagModeOnce) {
   ASSERT_TRUE(handle({.routes = {route(Route::Pin::tag)}}));
   ASSERT_TRUE(handle({.routes = {route(Route::Pin::tag)}}));
   ASSERT_EQ(updated.size(), 1u);
@@ -214,7 +245,7 @@ TEST_F(Cloud, ForcesADeploymentInTagModeOnce) {
   EXPECT_EQ(action(1), "already_deployed");
 }
 
-TEST_F(Cloud, CallsNothingForADeletionOrAnUntaggedImage) {
+TEST_F(World, CallsNothingForADeletionOrAnUntaggedImage) {
   ASSERT_TRUE(handle({.routes = {route()}}, push("DELETE")));
   ASSERT_TRUE(handle({.routes = {route()}}, push("PUSH", "")));
   ASSERT_TRUE(handle({.routes = {route()}}, push("PUSH", "other")));
@@ -223,7 +254,7 @@ TEST_F(Cloud, CallsNothingForADeletionOrAnUntaggedImage) {
   EXPECT_EQ(get_string(log[2], "why"), "no service deploys backend:other");
 }
 
-TEST_F(Cloud, IgnoresATagThatIsGoneAndAnUnknownService) {
+TEST_F(World, IgnoresATagThatIsGoneAndAnUnknownService) {
   ASSERT_TRUE(handle({.routes = {route(Route::Pin::digest, "absent")}}));
   tag_digest.clear();
   ASSERT_TRUE(handle({.routes = {route()}}));
@@ -231,7 +262,7 @@ TEST_F(Cloud, IgnoresATagThatIsGoneAndAnUnknownService) {
   EXPECT_TRUE(updated.empty());
 }
 
-TEST_F(Cloud, PassesOverThrottlingAndServerErrors) {
+TEST_F(World, PassesOverThrottlingAndServerErrors) {
   failures["UpdateService"] = {{400, "ThrottlingException"}};
   failures["DescribeImages"] = {{500, "ServerException"}, {503, "ServerException"}};
   ASSERT_TRUE(handle({.routes = {route()}}));
@@ -239,7 +270,7 @@ TEST_F(Cloud, PassesOverThrottlingAndServerErrors) {
   EXPECT_EQ(count("DescribeImages"), 3);
 }
 
-TEST_F(Cloud, FailsTheInvocationWhenOneServiceFailsAndDeploysTheOthers) {
+TEST_F(World, FailsTheInvocationWhenOneServiceFailsAndDeploysTheOthers) {
   failures["RegisterTaskDefinition"] = {{400, "ClientException"}};
   const auto answer = handle({.routes = {route(), route(Route::Pin::tag)}});
   ASSERT_FALSE(answer);
@@ -248,16 +279,16 @@ TEST_F(Cloud, FailsTheInvocationWhenOneServiceFailsAndDeploysTheOthers) {
   EXPECT_EQ(action(1), "force_new_deployment");
 }
 
-TEST_F(Cloud, FailsWhenTheServiceStaysBroken) {
+TEST_F(World, FailsWhenTheServiceStaysBroken) {
   failures["DescribeServices"] = {{500, "ServerException"}, {500, "ServerException"}, {500, "ServerException"}};
   EXPECT_FALSE(handle({.routes = {route()}}));
   EXPECT_TRUE(updated.empty());
 }
 
-class Bootstrap : public Cloud {
+class Bootstrap : public World {
  protected:
   void SetUp() override {
-    Cloud::SetUp();
+    World::SetUp();
     std::filesystem::create_directories(root);
   }
   void TearDown() override { std::filesystem::remove_all(root); }
