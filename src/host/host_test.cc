@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "base/run.h"
 #include "host/clock.h"
@@ -64,6 +67,63 @@ TEST(Process, ReportsExitOutputAndSignals) {
 
 TEST(Process, GetsOnlyTheEnvironmentThatItIsGiven) {
   EXPECT_EQ(run(run_process({.argv = {"/usr/bin/env"}, .environment = {{"A", "1"}}}, 5s))->output, "A=1\n");
+}
+
+TEST(Process, LeavesNoChildrenOfItsGroupBehind) {
+  ProcessSpec spec{.argv = {"/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"}, .environment = {}};
+  spec.die_with_parent = true;
+  const auto ended = run(run_process(spec, std::chrono::seconds(10)));
+  ASSERT_TRUE(ended);
+  const int child = std::stoi(ended->output);
+  // A killed orphan goes when the machine's first process has reaped it; a zombie is dead too.
+  bool gone = false;
+  for (int i = 0; i < 200 && !gone; ++i) {
+    std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+    std::string id;
+    std::string name;
+    std::string state;
+    stat >> id >> name >> state;
+    gone = !stat || state == "Z";
+    if (!gone) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(gone);
+}
+
+TEST(Process, HasItsOwnTmpAndCannotWriteWhatIsReadOnly) {
+  if (::geteuid() != 0) GTEST_SKIP() << "a mount namespace needs root";
+  const auto base = std::filesystem::temp_directory_path() / ("slipway-process-test-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(base / "tmp");
+  std::filesystem::create_directories(base / "code");
+  const std::string script = "touch /tmp/mine; touch mine && echo wrote; pwd; ls /tmp/mine";
+  ProcessSpec spec{.argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}};
+  spec.working_directory = base / "code";
+  spec.private_tmp = base / "tmp";
+  spec.read_only = {base / "code"};
+  const auto ended = run(run_process(spec, std::chrono::seconds(10)));
+  ASSERT_TRUE(ended);
+  const bool isolated = std::filesystem::exists(base / "tmp" / "mine");
+  const bool seen_outside = std::filesystem::exists("/tmp/mine");
+  const bool wrote = std::filesystem::exists(base / "code" / "mine");
+  std::filesystem::remove_all(base);
+  if (!isolated && seen_outside) {
+    std::filesystem::remove("/tmp/mine");
+    GTEST_SKIP() << "this machine lets nobody make a mount namespace";
+  }
+  EXPECT_TRUE(isolated);
+  EXPECT_FALSE(seen_outside);
+  EXPECT_FALSE(wrote);
+  EXPECT_NE(ended->output.find((base / "code").string()), std::string::npos);
+}
+
+TEST(Process, WhatAKilledDaemonLeftIsFoundByItsEnvironment) {
+  const std::string mark = "SLIPWAY_TEST_MARK=" + std::to_string(::getpid());
+  ProcessSpec spec{.argv = {"/bin/sleep", "60"}, .environment = {{"SLIPWAY_TEST_MARK", std::to_string(::getpid())}}};
+  asio::io_context io(1);
+  auto process = start_process(io.get_executor(), spec, {});
+  ASSERT_TRUE(process);
+  EXPECT_EQ(kill_processes_with("SLIPWAY_TEST_MARK=none"), 0);
+  EXPECT_EQ(kill_processes_with(mark), 1);
+  EXPECT_EQ(run((*process)->wait(), io).signal, SIGKILL);
 }
 
 TEST(Process, AMissingProgramIsAnError) {

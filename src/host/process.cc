@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +38,20 @@ struct Launch {
   std::vector<std::string> environment_texts;
   std::vector<char*> environment;
   std::string program;
+  std::string private_tmp;
+  // Of each read-only folder: itself and, where /tmp will cover it, the folders to make again on the way to it.
+  std::vector<std::pair<std::string, std::vector<std::string>>> read_only;
 };
+
+// The folders below /tmp on the way to `path`, outermost first: "/tmp/a/b" -> {"/tmp/a", "/tmp/a/b"}.
+std::vector<std::string> steps_below_tmp(const std::string& path) {
+  std::vector<std::string> steps;
+  if (!path.starts_with("/tmp/")) return steps;
+  for (auto slash = path.find('/', 5); slash != std::string::npos; slash = path.find('/', slash + 1))
+    steps.push_back(path.substr(0, slash));
+  steps.push_back(path);
+  return steps;
+}
 
 Launch prepare(ProcessSpec& spec) {
   Launch launch;
@@ -45,7 +61,38 @@ Launch prepare(ProcessSpec& spec) {
   for (const auto& [name, value] : spec.environment) launch.environment_texts.push_back(name + "=" + value);
   for (std::string& text : launch.environment_texts) launch.environment.push_back(text.data());
   launch.environment.push_back(nullptr);
+  launch.private_tmp = spec.private_tmp;
+  for (const auto& folder : spec.read_only)
+    launch.read_only.emplace_back(folder, steps_below_tmp(std::filesystem::absolute(folder).lexically_normal()));
   return launch;
+}
+
+// The child's own view of the files, as far as the machine lets it.  Returns false when /tmp covers a folder that the
+// process needs.
+bool isolate(const Launch& launch) {
+  constexpr std::size_t kFoldersMax = 8;
+  if (launch.private_tmp.empty() || launch.read_only.size() > kFoldersMax) return true;
+  if (::unshare(CLONE_NEWNS) != 0) return true;
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return true;
+  // Held open, as /tmp may come to lie over them; in the new namespace, as mounts do not reach across.
+  std::array<int, kFoldersMax> folders{};
+  for (std::size_t i = 0; i < launch.read_only.size(); ++i)
+    folders[i] = ::open(launch.read_only[i].first.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (::mount(launch.private_tmp.c_str(), "/tmp", nullptr, MS_BIND, nullptr) != 0) return true;
+  for (std::size_t i = 0; i < launch.read_only.size(); ++i) {
+    const char* path = launch.read_only[i].first.c_str();
+    for (const std::string& step : launch.read_only[i].second) ::mkdir(step.c_str(), 0755);
+    std::array<char, 32> held{"/proc/self/fd/"};
+    std::size_t length = std::strlen(held.data());
+    if (folders[i] >= 100) held[length++] = static_cast<char>('0' + folders[i] / 100 % 10);
+    if (folders[i] >= 10) held[length++] = static_cast<char>('0' + folders[i] / 10 % 10);
+    held[length] = static_cast<char>('0' + folders[i] % 10);
+    const bool there =
+        folders[i] >= 0 && folders[i] < 1000 && ::mount(held.data(), path, nullptr, MS_BIND, nullptr) == 0;
+    if (there) ::mount("none", path, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr);
+    if (!there && !launch.read_only[i].second.empty()) return false;
+  }
+  return true;
 }
 
 [[noreturn]] void become(const ProcessSpec& spec, const Launch& launch, int output, int report) {
@@ -64,7 +111,8 @@ Launch prepare(ProcessSpec& spec) {
     const rlimit limit{bytes, bytes};
     ::setrlimit(RLIMIT_AS, &limit);
   }
-  const bool moved = spec.working_directory.empty() || ::chdir(spec.working_directory.c_str()) == 0;
+  const bool moved =
+      isolate(launch) && (spec.working_directory.empty() || ::chdir(spec.working_directory.c_str()) == 0);
   if (moved) ::execve(launch.program.c_str(), launch.argv.data(), launch.environment.data());
   const int why = errno;
   [[maybe_unused]] const auto told = ::write(report, &why, sizeof why);
@@ -73,8 +121,11 @@ Launch prepare(ProcessSpec& spec) {
 
 class SystemProcess final : public Process {
  public:
-  SystemProcess(asio::any_io_executor executor, int pid, int pidfd)
-      : pid_(pid), exit_(executor, pidfd), ended_(executor, asio::steady_timer::time_point::max()) {}
+  SystemProcess(asio::any_io_executor executor, int pid, int pidfd, bool takes_group)
+      : pid_(pid),
+        takes_group_(takes_group),
+        exit_(executor, pidfd),
+        ended_(executor, asio::steady_timer::time_point::max()) {}
   ~SystemProcess() override {
     if (!running_) return;
     ::kill(-pid_, SIGKILL);
@@ -124,6 +175,8 @@ class SystemProcess final : public Process {
   void reap() {
     int status = 0;
     rusage usage{};
+    // Before it is reaped: until then nobody else can have its number.
+    if (takes_group_) ::kill(-pid_, SIGKILL);
     if (::wait4(pid_, &status, 0, &usage) == pid_) {
       if (WIFEXITED(status)) status_.code = WEXITSTATUS(status);
       if (WIFSIGNALED(status)) status_.signal = WTERMSIG(status);
@@ -133,6 +186,7 @@ class SystemProcess final : public Process {
   }
 
   int pid_;
+  bool takes_group_;
   asio::posix::stream_descriptor exit_;
   asio::steady_timer ended_;
   ExitStatus status_;
@@ -189,7 +243,7 @@ Result<std::unique_ptr<Process>> start_process(asio::any_io_executor executor, P
   const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   asio::posix::stream_descriptor pipe(executor, out[0]);
   asio::co_spawn(executor, read_output(std::move(pipe), std::move(output)), asio::detached);
-  return std::make_unique<SystemProcess>(executor, pid, pidfd);
+  return std::make_unique<SystemProcess>(executor, pid, pidfd, spec.own_session && spec.die_with_parent);
 }
 
 task<Result<ProcessOutput>> run_process(ProcessSpec spec, Duration limit) {
@@ -207,6 +261,23 @@ task<Result<ProcessOutput>> run_process(ProcessSpec spec, Duration limit) {
   // What it wrote last may still be on its way through the pipe.
   co_await pause(Duration{1});
   co_return ProcessOutput{.exit = *ended, .output = *text};
+}
+
+int kill_processes_with(const std::string& entry) {
+  int killed = 0;
+  std::error_code error;
+  const std::string wanted = '\0' + entry + '\0';
+  for (const auto& folder : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = folder.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream file(folder.path() / "environ", std::ios::binary);
+    std::string environment(1, '\0');
+    environment.append(std::istreambuf_iterator<char>(file), {});
+    const int pid = std::atoi(name.c_str());
+    if (pid == ::getpid() || environment.find(wanted) == std::string::npos) continue;
+    if (::kill(pid, SIGKILL) == 0) ++killed;
+  }
+  return killed;
 }
 
 std::string find_program(const std::string& program) {

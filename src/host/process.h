@@ -18,7 +18,12 @@ struct ProcessSpec {
   std::map<std::string, std::string> environment;  // The whole of it; nothing is inherited.
   std::filesystem::path working_directory;         // Empty: ours.
   bool own_session = true;       // Leads a session and process group of its own: signal() reaches its children too.
-  bool die_with_parent = false;  // SIGKILL when the daemon dies (functions, not HAProxy).
+  bool die_with_parent = false;  // SIGKILL when the daemon dies, and what it leaves in its group dies with it
+                                 // (functions, not HAProxy).
+  // A folder that the process sees as /tmp, and folders that it sees where they are but cannot write.  Needs the right
+  // to make a mount namespace (root has it); without it the process sees the machine's /tmp.
+  std::filesystem::path private_tmp;
+  std::vector<std::filesystem::path> read_only;
   long long address_space_bytes = 0;  // RLIMIT_AS; 0: none.
 };
 
@@ -52,6 +57,10 @@ struct ProcessOutput {
 };
 // Starts, waits at most `limit` (then SIGKILL and Fault::timed_out) and returns what it said.
 task<Result<ProcessOutput>> run_process(ProcessSpec spec, Duration limit);
+
+// Kills every process whose environment holds `entry` ("NAME=value"): what a daemon that was killed left behind.
+// Blocks for some milliseconds.  Returns how many were killed.
+int kill_processes_with(const std::string& entry);
 
 // The full path of `program` in PATH or the usual sbin folders; empty when absent.
 std::string find_program(const std::string& program);

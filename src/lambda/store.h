@@ -1,4 +1,4 @@
-// The tables of lambda: functions and the queue of asynchronous invocations.
+// The tables of lambda: functions, their versions, and the queue of asynchronous invocations.
 #pragma once
 #include <optional>
 #include <string>
@@ -18,17 +18,31 @@ struct Function {
   json::array policy;          // Statements of AddPermission.
   json::object tags;
   long long reserved_concurrency = -1;  // -1: none reserved.
-  json::object event_invoke;            // MaximumRetryAttempts, MaximumEventAgeInSeconds
-  std::string code_folder;              // Name below the room's folder.
+  json::object event_invoke;   // MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig, LastModified
+  std::string code_folder;     // Name below the room's folder.
+  json::object aliases;        // Name -> {FunctionVersion, Description, RevisionId}
+  long long last_version = 0;  // Numbers of versions are never given twice.
 };
 void put_function(database::Transaction& tx, const Function& function);
 std::optional<Function> get_function(database::Connection& db, const std::string& name);
 std::vector<Function> list_functions(database::Connection& db);
-void erase_function(database::Transaction& tx, const std::string& name);
+void erase_function(database::Transaction& tx, const std::string& name);  // With its versions and its queue.
+
+// A published version: the function as it was, under its number.
+void put_version(database::Transaction& tx, const Function& function, long long number);
+std::optional<Function> get_version(database::Connection& db, const std::string& name, long long number);
+std::vector<Function> list_versions(database::Connection& db, const std::string& name);  // By number.
+void erase_version(database::Transaction& tx, const std::string& name, long long number);
+// The function behind a qualifier: "$LATEST" or none, a version, or an alias.  Its own policy, concurrency and retries
+// are those of the function.
+std::optional<Function> get_qualified(database::Connection& db, const std::string& name, const std::string& qualifier);
+// Folders of code that a function or a version uses.
+std::vector<std::string> used_code(database::Connection& db);
 
 struct Queued {
   long long number = 0;
   std::string function;
+  std::string qualifier;  // Empty: none was named.
   std::string request_id;
   std::string payload;
   int attempts = 0;  // Made so far.
@@ -39,6 +53,7 @@ struct Queued {
 void enqueue(database::Transaction& tx, const Queued& queued);
 void update(database::Transaction& tx, const Queued& queued);
 void dequeue(database::Transaction& tx, long long number);
-std::vector<Queued> list_queue(database::Connection& db, int limit);  // By time of the next attempt.
+std::vector<std::string> queued_functions(database::Connection& db);  // Those that have entries.
+std::vector<Queued> list_queue(database::Connection& db, const std::string& function, std::size_t limit);  // By time.
 
 }  // namespace slipway::lambda

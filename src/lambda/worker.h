@@ -1,5 +1,5 @@
 // Functions: keeps their code, their environments, and the queue of asynchronous invocations.
-// What was queued is invoked at least once, whatever happens to the daemon.
+// What was queued is invoked at least once, whatever happens to the daemon, or ends with the dead letters.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -20,7 +20,8 @@ namespace slipway::lambda {
 
 struct Invoked {
   Outcome outcome;
-  std::string log;  // What this invocation wrote, START to REPORT.
+  std::string version;  // That ran.
+  std::string log;      // What this invocation wrote, START to REPORT.
 };
 
 class Functions {
@@ -32,19 +33,20 @@ class Functions {
   Result<void> start();
   task<void> stop();  // Ends every environment.
 
-  // Runs the function now.  Fault::not_found, Fault::throttled (all environments that it may have are busy), or the
-  // role's error.
-  task<Result<Invoked>> invoke(std::string name, std::string request_id, std::string payload);
+  // Runs the function behind `qualifier` (empty: $LATEST) now.  Fault::not_found, Fault::throttled (all environments
+  // that it may have are busy), or the role's error.
+  task<Result<Invoked>> invoke(std::string name, std::string qualifier, Event event);
   // Queues an invocation for a service: `source_principal` with `source_arn` must be permitted by the function's
   // policy. Fails with "NO_RESOURCE" (not_found) or "NO_PERMISSIONS" (denied); once it returns, the invocation will
   // happen.
   task<Result<void>> invoke_async(std::string function_arn, std::string payload, std::string source_principal,
                                   std::string source_arn);
   // Queues without asking for permission: the caller's own was checked.
-  task<Result<void>> enqueue_invocation(std::string name, std::string request_id, std::string payload);
+  task<Result<void>> enqueue_invocation(std::string name, std::string qualifier, std::string request_id,
+                                        std::string payload);
 
-  // Unpacks a zip and returns the folder's name for Function::code_folder.  Fault::invalid when it is none or, for a
-  // provided runtime, holds no executable bootstrap.
+  // Unpacks a zip and returns the folder's name for Function::code_folder; a folder that nothing uses is removed ten
+  // minutes later.  Fault::invalid when it is none or, for a provided runtime, holds no executable bootstrap.
   task<Result<std::string>> store_code(std::string name, std::string zip, std::string runtime);
   void forget_environments(const std::string& name);  // After code or configuration changed, or the function went.
 
@@ -53,14 +55,26 @@ class Functions {
   host::Random& random() { return random_; }
   const Place& place() const { return place_; }
   Roles& roles() { return roles_; }
+  // "arn:aws:lambda:r:a:function:f:live"; an empty qualifier is left out.
+  std::string arn(const std::string& name, const std::string& qualifier) const;
+  std::string make_trace_id();
 
  private:
   task<Result<std::shared_ptr<Environment>>> acquire(Function function);
   task<Result<std::shared_ptr<Environment>>> open(Function function);
+  std::map<std::string, std::string> variables_of(const Function& function, const RoleCredentials& credentials,
+                                                  const std::string& group, const std::string& stream) const;
   task<void> work_queue();
+  void look_at_queue_of(const std::string& name, Instant now, Duration& wait);
   task<void> run_queued(Queued queued);
-  task<void> settle(Queued queued, Outcome outcome);
-  task<void> close_idle();
+  task<void> give_up(Queued queued, std::string condition);
+  task<void> settle(Queued queued, Outcome outcome, std::string version);
+  task<void> end(Queued queued, Ended ended);
+  task<void> send_on(std::string destination, json::object record);
+  task<void> tidy();
+  void close_idle(Instant now);
+  task<void> remove_unused_code();
+  long long limit_of(const Function& function) const;
   bool has_room(const Function& function) const;
 
   asio::any_io_executor executor_;
@@ -81,7 +95,8 @@ class Functions {
   TaskGroup group_;
 };
 
-// Whether a statement of the function's policy lets `principal` invoke it for `source_arn`.
-bool permits(const json::array& statements, const std::string& principal, const std::string& source_arn);
+// Whether a statement of the function's policy lets `principal` invoke `resource` for `source_arn`.
+bool permits(const json::array& statements, const std::string& principal, const std::string& source_arn,
+             const std::string& resource);
 
 }  // namespace slipway::lambda
