@@ -1,5 +1,6 @@
 #include "http/framing.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
@@ -15,7 +16,8 @@ namespace {
 
 namespace beast_http = boost::beast::http;
 
-constexpr std::size_t kChunkLineBytesMax = 4096;  // A chunk's size with its extensions, or one trailer.
+constexpr std::size_t kChunkLineBytesMax = 4096;     // A chunk's size with its extensions, or one trailer.
+constexpr std::size_t kTrailerBytesMax = 64 * 1024;  // All trailers together.
 
 std::string_view view_of(boost::beast::string_view text) {
   return {text.data(), text.size()};
@@ -48,18 +50,57 @@ boost::system::error_code feed(Parser& parser, std::string_view head) {
   return error;
 }
 
+std::unexpected<Error> bad_request(std::string why) {
+  return fail(Fault::invalid, "BadRequest", std::move(why));
+}
+
+// "http://host/path" -> "/path", which a server must take (RFC 9112 section 3.2.2); empty when it is no target.
+std::string origin_form(std::string_view target) {
+  if (target.starts_with('/') || target == "*") return std::string(target);
+  const auto scheme = to_lower(target.substr(0, 8));
+  if (!scheme.starts_with("http://") && scheme != "https://") return {};
+  const auto rest = target.substr(target.find("//") + 2);
+  const auto path = rest.find_first_of("/?");
+  if (path == 0 || rest.empty()) return {};
+  if (path == std::string_view::npos) return "/";
+  return (rest[path] == '?' ? "/" : "") + std::string(rest.substr(path));
+}
+
+// What RFC 9112 (sections 3.2, 6.1 and 6.3) has a server refuse: proxies and servers that read such a head in two ways
+// are how requests are smuggled.
+Result<void> check_request(const Headers& headers, bool old) {
+  const auto count = [&](std::string_view name) {
+    return std::ranges::count_if(headers.entries(),
+                                 [&](const auto& entry) { return equal_ignoring_case(entry.first, name); });
+  };
+  const auto hosts = count("Host");
+  if (hosts > 1 || (hosts == 0 && !old)) return bad_request("a request needs one Host");
+  const auto codings = count("Transfer-Encoding");
+  if (count("Content-Length") > 1) return bad_request("more than one Content-Length");
+  if (codings > 0 && (old || count("Content-Length") > 0))
+    return bad_request("both Content-Length and Transfer-Encoding, or chunks in HTTP/1.0");
+  if (codings > 1 || (codings == 1 && !equal_ignoring_case(trim(headers.get("Transfer-Encoding")), "chunked")))
+    return fail(Fault::invalid, "UnknownCoding", "the only Transfer-Encoding known here is chunked");
+  const std::string expectation = headers.get("Expect");
+  if (!old && !expectation.empty() && !equal_ignoring_case(expectation, "100-continue"))
+    return fail(Fault::invalid, "UnknownExpectation", "the only expectation known here is 100-continue");
+  return {};
+}
+
 }  // namespace
 
-std::optional<std::string> BodyDecoder::take_line(std::string_view input, std::size_t& used) {
+BodyDecoder::Line BodyDecoder::take_line(std::string_view input, std::size_t& used) {
   const auto end = input.find('\n', used);
   const auto upto = end == std::string_view::npos ? input.size() : end;
   line_ += input.substr(used, upto - used);
   used = end == std::string_view::npos ? input.size() : end + 1;
-  if (end == std::string_view::npos) return std::nullopt;
+  if (line_.size() > kChunkLineBytesMax) return {.text = {}, .broken = true};
+  if (end == std::string_view::npos) return {};
   std::string line = std::move(line_);
   line_.clear();
-  if (line.ends_with('\r')) line.pop_back();
-  return line;
+  if (!line.ends_with('\r')) return {.text = {}, .broken = true};
+  line.pop_back();
+  return {.text = std::move(line), .broken = false};
 }
 
 std::optional<std::size_t> BodyDecoder::decode(std::string_view input, std::string& out) {
@@ -76,26 +117,30 @@ std::optional<std::size_t> BodyDecoder::decode(std::string_view input, std::stri
         break;
       }
       case Kind::chunk_size: {
-        const auto line = take_line(input, used);
-        if (line_.size() > kChunkLineBytesMax) return std::nullopt;
-        if (!line) break;
-        const std::string digits(trim(std::string_view(*line).substr(0, line->find(';'))));
+        const Line line = take_line(input, used);
+        if (line.broken) return std::nullopt;
+        if (!line.text) break;
+        const std::string digits(trim(std::string_view(*line.text).substr(0, line.text->find(';'))));
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), left_, 16);
         if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
         kind_ = left_ == 0 ? Kind::trailer : Kind::chunk_data;
         break;
       }
       case Kind::chunk_end: {
-        const auto line = take_line(input, used);
-        if (!line) break;
-        if (!line->empty()) return std::nullopt;
+        const Line line = take_line(input, used);
+        if (line.broken) return std::nullopt;
+        if (!line.text) break;
+        if (!line.text->empty()) return std::nullopt;
         kind_ = Kind::chunk_size;
         break;
       }
       case Kind::trailer: {
-        const auto line = take_line(input, used);
-        if (line_.size() > kChunkLineBytesMax) return std::nullopt;
-        if (line && line->empty()) kind_ = Kind::done;
+        const Line line = take_line(input, used);
+        if (line.broken) return std::nullopt;
+        if (!line.text) break;
+        trailer_bytes_ += line.text->size() + 2;
+        if (trailer_bytes_ > kTrailerBytesMax) return std::nullopt;
+        if (line.text->empty()) kind_ = Kind::done;
         break;
       }
       case Kind::until_end:
@@ -119,20 +164,19 @@ Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, s
   if (!size || *size > bytes_max) return fail(Fault::invalid, "HeadTooLarge", "the request's head is too large");
   beast_http::request_parser<beast_http::empty_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(bytes_max));
-  if (const auto error = feed(parser, stream.substr(0, *size)))
-    return fail(Fault::invalid, "BadRequest", error.message());
+  if (const auto error = feed(parser, stream.substr(0, *size))) return bad_request(error.message());
   const auto& message = parser.get();
   RequestHead head;
   head.size = *size;
+  head.old = message.version() < 11;
   head.request.method = std::string(view_of(message.method_string()));
-  head.request.target = std::string(view_of(message.target()));
+  head.request.target = origin_form(view_of(message.target()));
+  if (head.request.target.empty()) return bad_request("the target must be a path or a URL");
   head.request.headers = headers_of(message);
+  if (auto checked = check_request(head.request.headers, head.old); !checked) return fail(checked);
   head.keep_alive = message.keep_alive();
-  head.expects_continue = equal_ignoring_case(head.request.headers.get("Expect"), "100-continue");
-  if (parser.chunked()) {
-    // A length beside chunks is how requests are smuggled past proxies (RFC 9112 section 6.3).
-    if (head.request.headers.find("Content-Length"))
-      return fail(Fault::invalid, "BadRequest", "both Content-Length and chunks");
+  head.expects_continue = !head.old && head.request.headers.find("Expect");
+  if (head.request.headers.find("Transfer-Encoding")) {
     head.body = BodyDecoder::chunked();
   } else if (parser.content_length()) {
     head.body = BodyDecoder::length(*parser.content_length());

@@ -27,11 +27,17 @@ class BodyDecoder {
  private:
   enum class Kind { length, chunk_size, chunk_data, chunk_end, trailer, until_end, done };
   BodyDecoder(Kind kind, std::uint64_t left) : kind_(kind), left_(left) {}
-  // One line up to CRLF (or LF); nullopt while it is incomplete.
-  std::optional<std::string> take_line(std::string_view input, std::size_t& used);
+  // One line without its CRLF: empty while it is incomplete.  A line that is too long, or ends in a bare LF, is broken:
+  // two parties could read it in two ways.
+  struct Line {
+    std::optional<std::string> text;
+    bool broken = false;
+  };
+  Line take_line(std::string_view input, std::size_t& used);
   Kind kind_;
   std::uint64_t left_;
   std::string line_;
+  std::size_t trailer_bytes_ = 0;
 };
 
 struct RequestHead {
@@ -39,6 +45,7 @@ struct RequestHead {
   BodyDecoder body = BodyDecoder::none();
   bool keep_alive = true;
   bool expects_continue = false;
+  bool old = false;      // HTTP/1.0: knows no chunks, and closes unless it is told otherwise.
   std::size_t size = 0;  // Bytes that the head took.
 };
 
@@ -51,7 +58,9 @@ struct ResponseHead {
 };
 
 // A head that is incomplete (nullopt in the Result's value), complete, or broken (Fault::invalid; code "HeadTooLarge"
-// beyond `bytes_max`, else "BadRequest" or "BadResponse").
+// beyond `bytes_max`, "UnknownCoding" for a transfer coding that is not chunked, "UnknownExpectation", else
+// "BadRequest" or "BadResponse").  What two parties could read in two ways is broken: no Host or two of them, two
+// lengths, a length beside chunks.  An absolute target ("http://host/path") becomes its path.
 Result<std::optional<RequestHead>> parse_request_head(std::string_view stream, std::size_t bytes_max);
 // `to_head_request`: the answer to HEAD has no body whatever its headers say.
 Result<std::optional<ResponseHead>> parse_response_head(std::string_view stream, bool to_head_request,

@@ -23,19 +23,25 @@ namespace {
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 256 * 1024;  // One read from the socket.
+constexpr std::size_t kReadBytes = 256 * 1024;         // One read of a body from the socket.
+constexpr std::size_t kHeadReadBytes = 8 * 1024;       // One read of a head: what every waiting connection keeps.
+constexpr Duration kLinger = std::chrono::seconds(2);  // For the peer to read the last answer while it still sends.
 constexpr std::size_t kDrainBytesMax =
     1024 * 1024;  // An unread body up to this is read and thrown away; beyond it we close.
 constexpr std::size_t kSendfileBytes = 8 * 1024 * 1024;           // One sendfile call, so that the loop gets its turn.
 constexpr Duration kAcceptRetry = std::chrono::milliseconds(50);  // After running out of descriptors.
+constexpr Duration kCrowdRetry = std::chrono::milliseconds(1);    // For a connection that was pushed out to be gone.
 
 // One accepted connection: its socket, what was read ahead, and the clock that cuts it off.
 struct Connection {
-  explicit Connection(tcp::socket s) : socket(std::move(s)), deadline(socket.get_executor()) {}
+  Connection(tcp::socket s, Duration write_limit_)
+      : socket(std::move(s)), deadline(socket.get_executor()), write_limit(write_limit_) {}
   tcp::socket socket;
   asio::steady_timer deadline;
+  Duration write_limit;
   std::string ahead;  // Read, not yet used.
   bool busy = false;  // A handler works on a request.
+  std::chrono::steady_clock::time_point waiting_since = std::chrono::steady_clock::now();  // When it is not busy.
 
   void limit(Duration duration, const std::weak_ptr<Connection>& self) {
     deadline.expires_after(duration);
@@ -51,13 +57,13 @@ struct Connection {
   }
 };
 
-// Reads more into `ahead`; false at the end of the stream or on any error.
-task<bool> read_more(std::shared_ptr<Connection> connection, Duration limit) {
+// Reads up to `bytes` more into `ahead`; false at the end of the stream or on any error.
+task<bool> read_more(std::shared_ptr<Connection> connection, std::size_t bytes, Duration limit) {
   connection->limit(limit, connection);
   const std::size_t before = connection->ahead.size();
-  connection->ahead.resize(before + kReadBytes);
+  connection->ahead.resize(before + bytes);
   error_code error;
-  const auto into = asio::buffer(connection->ahead.data() + before, kReadBytes);
+  const auto into = asio::buffer(connection->ahead.data() + before, bytes);
   const std::size_t got =
       co_await connection->socket.async_read_some(into, asio::redirect_error(asio::use_awaitable, error));
   connection->ahead.resize(before + got);
@@ -67,9 +73,26 @@ task<bool> read_more(std::shared_ptr<Connection> connection, Duration limit) {
 
 task<bool> write_text(std::shared_ptr<Connection> connection, std::string_view text) {
   error_code error;
-  co_await asio::async_write(connection->socket, asio::buffer(text.data(), text.size()),
-                             asio::redirect_error(asio::use_awaitable, error));
+  while (!text.empty() && !error) {
+    connection->limit(connection->write_limit, connection);
+    const std::size_t sent = co_await connection->socket.async_write_some(
+        asio::buffer(text.data(), text.size()), asio::redirect_error(asio::use_awaitable, error));
+    connection->deadline.cancel();
+    text.remove_prefix(sent);
+  }
   co_return !error;
+}
+
+// Reads and throws away what the peer still sends: closing on unread bytes would reset the connection, and the peer
+// would lose the answer that it is about to read.
+task<void> linger(std::shared_ptr<Connection> connection) {
+  error_code error;
+  connection->socket.shutdown(tcp::socket::shutdown_send, error);
+  connection->limit(kLinger, connection);
+  std::string dropped(kHeadReadBytes, '\0');
+  while (!error)
+    co_await connection->socket.async_read_some(asio::buffer(dropped),
+                                                asio::redirect_error(asio::use_awaitable, error));
 }
 
 class ConnectionBody final : public BodyReader {
@@ -88,7 +111,7 @@ class ConnectionBody final : public BodyReader {
           expects_continue_ = false;
           if (!co_await write_text(connection_, "HTTP/1.1 100 Continue\r\n\r\n")) broken_ = true;
         }
-        if (!co_await read_more(connection_, limit_)) broken_ = true;
+        if (!co_await read_more(connection_, kReadBytes, limit_)) broken_ = true;
         if (broken_) break;
       }
       const auto used = decoder_.decode(connection_->ahead, piece);
@@ -125,13 +148,13 @@ class ConnectionBody final : public BodyReader {
   bool broken_ = false;
 };
 
-class ChunkWriter final : public BodyWriter {
+class StreamWriter final : public BodyWriter {
  public:
-  ChunkWriter(std::shared_ptr<Connection> connection, bool silent)
-      : connection_(std::move(connection)), silent_(silent) {}
+  StreamWriter(std::shared_ptr<Connection> connection, bool chunked)
+      : connection_(std::move(connection)), chunked_(chunked) {}
   task<Result<void>> write(std::string piece) override {
-    if (piece.empty() || silent_) co_return Result<void>{};
-    const std::string framed = fmt::format("{:x}\r\n", piece.size()) + piece + "\r\n";
+    if (piece.empty()) co_return Result<void>{};
+    const std::string framed = chunked_ ? fmt::format("{:x}\r\n", piece.size()) + piece + "\r\n" : std::move(piece);
     if (!co_await write_text(connection_, framed))
       co_return fail(Fault::unavailable, "ConnectionClosed", "the peer is gone");
     co_return Result<void>{};
@@ -139,23 +162,34 @@ class ChunkWriter final : public BodyWriter {
 
  private:
   std::shared_ptr<Connection> connection_;
-  bool silent_;
+  bool chunked_;
 };
 
-std::string head_text(const Response& response, bool keep_alive, std::optional<std::uint64_t> length) {
+// How the request wants to be answered.
+struct Manner {
+  bool is_head = false;
+  bool old = false;  // HTTP/1.0
+  bool keep_alive = false;
+};
+
+bool bodiless(int status) {
+  return status / 100 == 1 || status == 204 || status == 304;
+}
+
+std::string head_text(const Response& response, const Manner& manner, std::optional<std::uint64_t> length) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
   for (const auto& [name, value] : response.headers.entries()) {
     if (equal_ignoring_case(name, "Content-Length")) continue;
     head += name;
     head += ": ";
-    // A line break in a value would let it write headers of its own.
-    for (const char c : value) head += c == '\r' || c == '\n' ? ' ' : c;
+    // A line break in a value would let it write headers of its own; other control characters break clients.
+    for (const char c : value) head += (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f ? ' ' : c;
     head += "\r\n";
   }
-  const bool bodiless = response.status / 100 == 1 || response.status == 204 || response.status == 304;
-  if (length && !bodiless) head += fmt::format("Content-Length: {}\r\n", *length);
-  if (!length) head += "Transfer-Encoding: chunked\r\n";
-  if (!keep_alive) head += "Connection: close\r\n";
+  if (length && !bodiless(response.status)) head += fmt::format("Content-Length: {}\r\n", *length);
+  if (!length && !manner.old) head += "Transfer-Encoding: chunked\r\n";
+  if (!manner.keep_alive) head += "Connection: close\r\n";
+  if (manner.keep_alive && manner.old) head += "Connection: keep-alive\r\n";
   return head + "\r\n";
 }
 
@@ -173,7 +207,9 @@ task<bool> send_file(std::shared_ptr<Connection> connection, FileBody file) {
       left -= static_cast<std::uint64_t>(sent);
     } else if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
       error_code error;
+      connection->limit(connection->write_limit, connection);
       co_await connection->socket.async_wait(tcp::socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
+      connection->deadline.cancel();
       good = !error;
     } else {
       good = false;  // The file became shorter, or the peer is gone.
@@ -183,16 +219,17 @@ task<bool> send_file(std::shared_ptr<Connection> connection, FileBody file) {
   co_return good;
 }
 
-task<bool> send_response(std::shared_ptr<Connection> connection, Response& response, bool is_head, bool keep_alive) {
+task<bool> send_response(std::shared_ptr<Connection> connection, Response& response, Manner manner) {
   if (response.stream) {
-    if (!co_await write_text(connection, head_text(response, keep_alive, std::nullopt))) co_return false;
-    ChunkWriter writer(connection, is_head);
-    if (!is_head) co_await response.stream(writer);
-    co_return is_head || co_await write_text(connection, "0\r\n\r\n");
+    if (!co_await write_text(connection, head_text(response, manner, std::nullopt))) co_return false;
+    if (manner.is_head) co_return true;
+    StreamWriter writer(connection, !manner.old);
+    co_await response.stream(writer);
+    co_return manner.old || co_await write_text(connection, "0\r\n\r\n");
   }
   const std::uint64_t length = response.file ? response.file->size : response.body.size();
-  std::string head = head_text(response, keep_alive, length);
-  if (is_head) co_return co_await write_text(connection, head);
+  std::string head = head_text(response, manner, length);
+  if (manner.is_head || bodiless(response.status)) co_return co_await write_text(connection, head);
   if (response.file) co_return co_await write_text(connection, head) && co_await send_file(connection, *response.file);
   head += response.body;
   co_return co_await write_text(connection, head);
@@ -240,21 +277,67 @@ task<Response> handle(const Handler& handler, Request& request) {
 }
 
 Response refusal(const Error& error) {
-  const int status = error.code == "HeadTooLarge" ? 431 : 400;
+  const int status = error.code == "HeadTooLarge"         ? 431
+                     : error.code == "UnknownCoding"      ? 501
+                     : error.code == "UnknownExpectation" ? 417
+                                                          : 400;
   return text_response(status, error.message + "\n");
 }
 
-// Serves one request.  False when the connection must close.
-task<bool> serve_one(std::shared_ptr<Server::State> state, std::shared_ptr<Connection> connection);
+enum class Next { serve, close, linger };
 
-}  // namespace
+// The head of the next request.  An Error is the peer's fault and is answered; nullopt: the peer is gone or too slow.
+task<Result<std::optional<RequestHead>>> read_head(std::shared_ptr<Server::State> state,
+                                                   std::shared_ptr<Connection> connection) {
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> give_up;  // Once a head has begun, so that no byte now and then holds it open.
+  for (;;) {
+    auto parsed = parse_request_head(connection->ahead, state->options.header_bytes_max);
+    if (!parsed || *parsed) co_return parsed;
+    if (!connection->ahead.empty() && !give_up) give_up = Clock::now() + state->options.head_timeout;
+    const Duration limit =
+        give_up ? std::chrono::duration_cast<Duration>(*give_up - Clock::now()) : state->options.idle_timeout;
+    const bool more = limit > Duration::zero() && co_await read_more(connection, kHeadReadBytes, limit);
+    if (!more) co_return std::optional<RequestHead>{};
+  }
+}
 
-namespace {
+task<Next> serve_one(std::shared_ptr<Server::State> state, std::shared_ptr<Connection> connection) {
+  auto read = co_await read_head(state, connection);
+  if (!read) {
+    Response refused = refusal(read.error());
+    const bool told = co_await send_response(connection, refused, Manner{});
+    co_return told ? Next::linger : Next::close;
+  }
+  if (!*read) co_return Next::close;
+  RequestHead head = std::move(**read);
+  connection->ahead.erase(0, head.size);
+  connection->busy = true;
+  error_code ignored;
+  const auto peer = connection->socket.remote_endpoint(ignored);
+  Request& request = head.request;
+  request.peer = fmt::format("{}:{}", peer.address().to_string(), peer.port());
+  ConnectionBody body(connection, std::move(head.body), head.expects_continue, state->options.body_timeout);
+  request.body = &body;
+  Response response = co_await handle(state->handler, request);
+  Manner manner{.is_head = request.method == "HEAD", .old = head.old, .keep_alive = head.keep_alive};
+  if (manner.old && response.stream) manner.keep_alive = false;  // Its end is the end of the connection.
+  const bool drained = !state->stopping && co_await body.drain();
+  manner.keep_alive = manner.keep_alive && drained;
+  const bool sent = co_await send_response(connection, response, manner);
+  connection->busy = false;
+  connection->waiting_since = std::chrono::steady_clock::now();
+  // What a large body needed is given back while the connection waits.
+  if (connection->ahead.empty()) connection->ahead = std::string();
+  if (!sent) co_return Next::close;
+  co_return manner.keep_alive ? Next::serve : Next::linger;
+}
 
 task<void> serve_connection(std::shared_ptr<Server::State> state, std::shared_ptr<Connection> connection) {
   try {
-    while (!state->stopping && co_await serve_one(state, connection)) {
-    }
+    Next next = Next::serve;
+    while (!state->stopping && next == Next::serve) next = co_await serve_one(state, connection);
+    if (!state->stopping && next == Next::linger) co_await linger(connection);
   } catch (const std::exception& error) {
     log_warn("http", std::string("connection ended: ") + error.what());
   }
@@ -266,51 +349,38 @@ task<void> serve_connection(std::shared_ptr<Server::State> state, std::shared_pt
   state->changed.cancel();
 }
 
-task<bool> serve_one(std::shared_ptr<Server::State> state, std::shared_ptr<Connection> connection) {
-  std::optional<RequestHead> head;
-  for (;;) {
-    auto parsed = parse_request_head(connection->ahead, state->options.header_bytes_max);
-    if (!parsed) {
-      Response refused = refusal(parsed.error());
-      co_await send_response(connection, refused, false, false);
-      co_return false;
-    }
-    if (*parsed) {
-      head = std::move(**parsed);
-      break;
-    }
-    if (!co_await read_more(connection, state->options.idle_timeout)) co_return false;
+// Ends the connection that has waited longest for a request, so that its descriptor becomes free.
+void push_out_one(Server::State& state) {
+  std::shared_ptr<Connection> oldest;
+  for (const auto& connection : state.connections) {
+    if (!connection->busy && (!oldest || connection->waiting_since < oldest->waiting_since)) oldest = connection;
   }
-  connection->ahead.erase(0, head->size);
-  connection->busy = true;
-  error_code ignored;
-  const auto peer = connection->socket.remote_endpoint(ignored);
-  Request& request = head->request;
-  request.peer = fmt::format("{}:{}", peer.address().to_string(), peer.port());
-  ConnectionBody body(connection, std::move(head->body), head->expects_continue, state->options.body_timeout);
-  request.body = &body;
-  Response response = co_await handle(state->handler, request);
-  const bool drained = head->keep_alive && !state->stopping && co_await body.drain();
-  const bool sent = co_await send_response(connection, response, request.method == "HEAD", drained);
-  connection->busy = false;
-  co_return sent&& drained;
+  if (oldest) oldest->shut();
 }
 
 task<void> accept_connections(std::shared_ptr<Server::State> state) {
+  bool refused_before = false;
   while (!state->stopping) {
     error_code error;
     tcp::socket socket = co_await state->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || state->stopping) co_return;
     if (error) {
-      log_warn("http", "cannot accept a connection: " + error.message());
+      if (!refused_before) log_warn("http", "cannot accept a connection: " + error.message());
+      refused_before = true;
+      push_out_one(*state);
       co_await pause(kAcceptRetry);
       continue;
     }
+    refused_before = false;
     socket.set_option(tcp::no_delay(true), error);
     ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-    auto connection = std::make_shared<Connection>(std::move(socket));
+    auto connection = std::make_shared<Connection>(std::move(socket), state->options.write_timeout);
     state->connections.insert(connection);
     asio::co_spawn(state->executor, serve_connection(state, connection), asio::detached);
+    while (state->connections.size() > state->options.connections_max && !state->stopping) {
+      push_out_one(*state);
+      co_await pause(kCrowdRetry);
+    }
   }
 }
 

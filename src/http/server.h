@@ -1,5 +1,6 @@
-// HTTP/1.1 server on TCP: one coroutine a connection, keep-alive, 100-continue, streamed bodies both ways.
-// The handler answers every request; an exception that leaves it becomes 500 with a request id, and is logged.
+// HTTP/1.1 server on TCP: one coroutine a connection, keep-alive, pipelining, 100-continue, streamed bodies both ways.
+// The handler answers every request; an exception that leaves it becomes 500, and is logged.  A peer that is slow, or
+// does not read, is cut off; a crowd of them pushes out those that wait longest, so that a new one is always served.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -16,9 +17,13 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: the machine chooses; see Server::port().
   std::size_t header_bytes_max = 64 * 1024;
-  Duration idle_timeout =
-      std::chrono::seconds(75);  // Between requests on a kept connection.  A handler may take for ever.
-  Duration body_timeout = std::chrono::seconds(60);  // Between two pieces of a body.
+  // Between requests on a kept connection.  A handler may take for ever.
+  Duration idle_timeout = std::chrono::seconds(75);
+  Duration head_timeout = std::chrono::seconds(20);   // From the first byte of a head to its last.
+  Duration body_timeout = std::chrono::seconds(60);   // Between two pieces of a body.
+  Duration write_timeout = std::chrono::seconds(60);  // In which a peer must take something of its answer.
+  // More than these push out the one that has waited longest for a request.  Each takes a descriptor.
+  std::size_t connections_max = 400;
 };
 
 class Server {
