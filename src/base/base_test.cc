@@ -135,6 +135,23 @@ TEST(Arn, KeepsColonsOfTheResource) {
   EXPECT_FALSE(parse_arn("arn:aws:lambda"));
 }
 
+TEST(Json, NumbersBeyondWhatFitsBecomeTheNearest) {
+  const json::object numbers = parse_json(R"({"a":1e300,"b":-1e300,"c":18446744073709551615,"d":1.6})")->as_object();
+  EXPECT_EQ(get_int(numbers, "a"), std::numeric_limits<long long>::max());
+  EXPECT_EQ(get_int(numbers, "b"), std::numeric_limits<long long>::min());
+  EXPECT_EQ(get_int(numbers, "c"), std::numeric_limits<long long>::max());
+  EXPECT_EQ(get_int(numbers, "d"), 2);
+}
+
+TEST(Instant, SpeaksHttpsDates) {
+  const Instant at = *parse_iso("2026-11-23T17:24:23Z");
+  EXPECT_EQ(http_date(at), "Mon, 23 Nov 2026 17:24:23 GMT");
+  EXPECT_EQ(parse_http_date("Mon, 23 Nov 2026 17:24:23 GMT"), at);
+  for (const char* other : {"Tue, 23 Nov 2026 17:24:23 GMT", "Mon, 23 Nov 2026 17:24:23 UTC",
+                            "Mon, 31 Feb 2026 17:24:23 GMT", "Mon, 23 Nov 2026 17:24:23", "20261123T172423Z", ""})
+    EXPECT_FALSE(parse_http_date(other)) << other;
+}
+
 TEST(Json, SaysWhereItIsBroken) {
   EXPECT_TRUE(parse_json(R"({"a":1})"));
   EXPECT_FALSE(parse_json(R"({"a":1)"));

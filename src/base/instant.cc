@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace slipway {
 namespace {
 
 using namespace std::chrono;
+
+constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 struct Parts {
   year_month_day date;
@@ -75,6 +81,14 @@ std::string amz_date(Instant at) {
   return date_time(at, "{:04}{:02}{:02}T{:02}{:02}{:02}Z");
 }
 
+std::string http_date(Instant at) {
+  const auto [date, time] = parts_of(at);
+  const auto day = weekday{sys_days{date}}.c_encoding();
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays.at(day), static_cast<unsigned>(date.day()),
+                     kMonths.at(static_cast<unsigned>(date.month()) - 1), static_cast<int>(date.year()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count());
+}
+
 std::optional<Instant> parse_iso(std::string_view text) {
   const auto y = take_number(text, 4);
   if (!y || !take(text, '-')) return std::nullopt;
@@ -103,6 +117,27 @@ std::optional<Instant> parse_amz_date(std::string_view text) {
   const auto s = take_number(text, 2);
   if (!h || !mi || !s || text != "Z") return std::nullopt;
   return assemble(*y, *mo, *d, *h, *mi, *s, 0);
+}
+
+std::optional<Instant> parse_http_date(std::string_view text) {
+  const std::string_view whole = text;
+  if (text.size() != 29) return std::nullopt;
+  text.remove_prefix(5);  // The day of the week says nothing new; it is compared at the end.
+  const auto d = take_number(text, 2);
+  if (!d || !take(text, ' ')) return std::nullopt;
+  const auto* const month = std::ranges::find(kMonths, text.substr(0, 3));
+  text.remove_prefix(3);
+  if (month == kMonths.end() || !take(text, ' ')) return std::nullopt;
+  const auto y = take_number(text, 4);
+  if (!y || !take(text, ' ')) return std::nullopt;
+  const auto h = take_number(text, 2);
+  if (!h || !take(text, ':')) return std::nullopt;
+  const auto mi = take_number(text, 2);
+  if (!mi || !take(text, ':')) return std::nullopt;
+  const auto s = take_number(text, 2);
+  if (!s) return std::nullopt;
+  const auto at = assemble(*y, static_cast<int>(month - kMonths.begin()) + 1, *d, *h, *mi, *s, 0);
+  return at && http_date(*at) == whole ? at : std::nullopt;
 }
 
 }  // namespace slipway

@@ -36,6 +36,8 @@ std::string iso_seconds(Instant at);
 std::string iso_millis(Instant at);
 // "20261123T172423Z", as X-Amz-Date carries it.
 std::string amz_date(Instant at);
+// "Mon, 23 Nov 2026 17:24:23 GMT", as HTTP's Date carries it (RFC 9110 section 5.6.7).
+std::string http_date(Instant at);
 // Seconds with fraction, as awsJson answers carry timestamps.
 inline double epoch_seconds(Instant at) {
   return static_cast<double>(at.ms()) / 1000.0;
@@ -45,5 +47,7 @@ inline double epoch_seconds(Instant at) {
 std::optional<Instant> parse_iso(std::string_view text);
 // Reads "20261123T172423Z"; nullopt when it is anything else.
 std::optional<Instant> parse_amz_date(std::string_view text);
+// Reads "Mon, 23 Nov 2026 17:24:23 GMT"; nullopt when it is anything else.
+std::optional<Instant> parse_http_date(std::string_view text);
 
 }  // namespace slipway

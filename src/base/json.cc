@@ -1,6 +1,8 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace slipway {
 
@@ -40,8 +42,12 @@ long long get_int(const json::object& object, std::string_view name, long long o
   const auto* value = find(object, name);
   if (value == nullptr) return otherwise;
   if (value->is_int64()) return value->get_int64();
-  if (value->is_uint64()) return static_cast<long long>(value->get_uint64());
-  return value->is_double() ? std::llround(value->get_double()) : otherwise;
+  constexpr long long kMost = std::numeric_limits<long long>::max();
+  if (value->is_uint64()) return static_cast<long long>(std::min<std::uint64_t>(value->get_uint64(), kMost));
+  if (!value->is_double()) return otherwise;
+  const double number = value->get_double();
+  if (number >= 0x1p63) return kMost;
+  return number < -0x1p63 ? std::numeric_limits<long long>::min() : std::llround(number);
 }
 
 double get_double(const json::object& object, std::string_view name, double otherwise) {

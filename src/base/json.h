@@ -22,7 +22,8 @@ const json::value* find(const json::object& object, std::string_view name);
 const json::value* find_path(const json::value& value, std::initializer_list<std::string_view> path);
 
 std::string get_string(const json::object& object, std::string_view name, std::string_view otherwise = {});
-long long get_int(const json::object& object, std::string_view name, long long otherwise = 0);  // Rounds a double.
+// Rounds a double; a number beyond what fits becomes the nearest that does.
+long long get_int(const json::object& object, std::string_view name, long long otherwise = 0);
 double get_double(const json::object& object, std::string_view name, double otherwise = 0);
 bool get_bool(const json::object& object, std::string_view name, bool otherwise = false);
 json::object get_object(const json::object& object, std::string_view name);  // Empty when absent.

@@ -150,6 +150,31 @@ std::string percent_decode(std::string_view text, bool plus_is_space) {
   return out;
 }
 
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t more = lead < 0x80   ? 0
+                             : lead < 0xC2 ? 4
+                             : lead < 0xE0 ? 1
+                             : lead < 0xF0 ? 2
+                             : lead < 0xF5 ? 3
+                                           : 4;
+    if (more == 4 || i + more >= text.size()) return false;
+    for (std::size_t k = 1; k <= more; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      unsigned least = 0x80;
+      unsigned most = 0xBF;
+      if (k == 1 && lead == 0xE0) least = 0xA0;
+      if (k == 1 && lead == 0xED) most = 0x9F;
+      if (k == 1 && lead == 0xF0) least = 0x90;
+      if (k == 1 && lead == 0xF4) most = 0x8F;
+      if (next < least || next > most) return false;
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
 bool glob_match(std::string_view pattern, std::string_view text) {
   std::size_t p = 0;
   std::size_t t = 0;

@@ -23,6 +23,9 @@ std::string percent_encode(std::string_view text, bool keep_slash = false);
 // Decodes %XX (and '+' as a space when `plus_is_space`); a broken escape is kept as it stands.
 std::string percent_decode(std::string_view text, bool plus_is_space = false);
 
+// Whether `text` is UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text);
+
 // True when `text` matches `pattern`, where '*' stands for any run of characters and '?' for one.  Linear time.
 bool glob_match(std::string_view pattern, std::string_view text);
 

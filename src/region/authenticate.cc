@@ -54,7 +54,8 @@ Result<wire::Caller> authenticate(iam::Authority& authority, const http::Request
                                   Instant now) {
   auto caller = check(authority, message_of(request, body), now);
   const bool json = request.headers.find("X-Amz-Target") || request.raw_path().starts_with("/20") ||
-                    request.raw_path().starts_with("/_slipway");
+                    request.raw_path().starts_with("/_slipway") ||
+                    request.headers.get("Content-Type").starts_with("application/x-amz-json");
   if (!caller) return std::unexpected(worded(caller.error(), json));
   return caller;
 }

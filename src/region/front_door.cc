@@ -29,9 +29,9 @@ long long number_of(const std::optional<std::string>& text) {
 
 // The protocol that the caller seems to speak, for errors that come before any service is known.
 wire::Protocol protocol_of(const http::Request& request) {
-  if (request.headers.find("X-Amz-Target")) {
-    return request.headers.get("Content-Type").find("1.0") != std::string::npos ? wire::Protocol::json_1_0
-                                                                                : wire::Protocol::json_1_1;
+  const std::string type = request.headers.get("Content-Type");
+  if (request.headers.find("X-Amz-Target") || type.starts_with("application/x-amz-json")) {
+    return type.find("1.0") != std::string::npos ? wire::Protocol::json_1_0 : wire::Protocol::json_1_1;
   }
   if (request.raw_path().starts_with("/20")) return wire::Protocol::rest_json;
   return wire::Protocol::query;
@@ -46,9 +46,16 @@ task<http::Response> FrontDoor::answer(http::Request& request) {
   co_return co_await answer_aws(request);
 }
 
+// Clients with a wrong clock correct it by the Date of an answer, and try again.
 task<http::Response> FrontDoor::answer_aws(http::Request& request) {
-  const std::string request_id = parts_.random->uuid();
   const Instant now = parts_.clock->now();
+  http::Response response = co_await answer_call(request, now);
+  response.headers.set("Date", http_date(now));
+  co_return response;
+}
+
+task<http::Response> FrontDoor::answer_call(http::Request& request, Instant now) {
+  const std::string request_id = parts_.random->uuid();
   auto body = co_await http::read_all(*request.body, body_limit(request));
   if (!body) {
     auto refused = wire::error_response(protocol_of(request), nullptr, body.error(), request_id);
@@ -56,8 +63,8 @@ task<http::Response> FrontDoor::answer_aws(http::Request& request) {
     co_return refused;
   }
   auto caller = parts_.authenticate(request, *body, now);
-  const std::string scope = parts_.scope_service(request);
-  auto route = wire::route(parts_.services, request, *body, scope);
+  const signing::Scope scope = parts_.scope(request);
+  auto route = wire::route(parts_.services, request, *body, scope.service);
   if (!caller) {
     const auto protocol = route ? route->protocol : protocol_of(request);
     co_return wire::error_response(protocol, route ? route->service : nullptr, caller.error(), request_id);
@@ -67,8 +74,17 @@ task<http::Response> FrontDoor::answer_aws(http::Request& request) {
                         .code = "UnknownOperationException",
                         .message = "this region has no API for " + request.method + " " +
                                    std::string(request.raw_path()) +
-                                   (scope.empty() ? "" : " (signed for " + scope + ")")};
+                                   (scope.service.empty() ? "" : " (signed for " + scope.service + ")")};
     co_return wire::error_response(protocol_of(request), nullptr, unknown, request_id);
+  }
+  const wire::Protocol protocol = route->protocol;
+  const std::string& service = route->service->name;
+  if (parts_.check_scope && scope.service != service) {
+    const Error foreign{
+        .fault = Fault::denied,
+        .code = protocol == wire::Protocol::query ? "SignatureDoesNotMatch" : "InvalidSignatureException",
+        .message = "Credential should be scoped to correct service: '" + service + "'. "};
+    co_return wire::error_response(protocol, route->service, foreign, request_id);
   }
   wire::Call context;
   context.caller = *caller;
@@ -76,7 +92,14 @@ task<http::Response> FrontDoor::answer_aws(http::Request& request) {
   context.request_id = request_id;
   context.now = now;
   context.headers = request.headers;
-  co_return co_await wire::serve(std::move(*route), request, std::move(*body), std::move(context), parts_.allow);
+  // AWS would not know the key there; here one port serves one region, and says so.  IAM and STS have no region.
+  const bool elsewhere =
+      !scope.region.empty() && scope.region != parts_.place.region && service != "iam" && service != "sts";
+  auto response = co_await wire::serve(std::move(*route), request, std::move(*body), std::move(context), parts_.allow);
+  if (elsewhere)
+    response.headers.add("X-Slipway-Warning",
+                         "signed for " + scope.region + ", answered by the region " + parts_.place.region);
+  co_return response;
 }
 
 task<http::Response> FrontDoor::answer_own(http::Request& request) {

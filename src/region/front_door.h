@@ -10,6 +10,7 @@
 #include "database/journal.h"
 #include "host/clock.h"
 #include "http/message.h"
+#include "signing/sigv4.h"
 #include "wire/door.h"
 
 namespace slipway::region {
@@ -19,7 +20,8 @@ struct FrontDoorParts {
   std::function<task<http::Response>(http::Request&)> registry;
   // Who signed the request; an Error says why nobody did.
   std::function<Result<wire::Caller>(const http::Request&, std::string_view body, Instant now)> authenticate;
-  std::function<std::string(const http::Request&)> scope_service;  // "" when unsigned.
+  std::function<signing::Scope(const http::Request&)> scope;  // Empty when unsigned.
+  bool check_scope = true;                                    // A signature is good for the service that it names only.
   wire::Allow allow;
   std::function<json::object()> health;
   database::Database* database = nullptr;  // Of the journal.
@@ -35,6 +37,7 @@ class FrontDoor {
 
  private:
   task<http::Response> answer_aws(http::Request& request);
+  task<http::Response> answer_call(http::Request& request, Instant now);
   task<http::Response> answer_own(http::Request& request);
   task<http::Response> answer_journal(http::Request& request);
   FrontDoorParts parts_;

@@ -185,7 +185,8 @@ class Region {
       if (open) return authority_.administrator();
       return authenticate(authority_, request, body, now);
     };
-    parts.scope_service = [](const http::Request& request) { return signing::scope_service(message_of(request, {})); };
+    parts.scope = [](const http::Request& request) { return signing::claimed_scope(message_of(request, {})); };
+    parts.check_scope = !open;
     parts.allow = [this, open](const wire::Service& service, const wire::Operation& operation,
                                const wire::Call& call) -> Result<void> {
       if (open) return {};

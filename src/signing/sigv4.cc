@@ -45,13 +45,13 @@ std::string canonical_path(std::string_view raw, const Style& style) {
   return style.double_encode_path ? percent_encode(path, true) : percent_encode(percent_decode(path), true);
 }
 
-std::string canonical_query(std::string_view raw, std::string_view leave_out) {
+std::string canonical_query(std::string_view raw, const std::vector<std::string_view>& leave_out) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const std::string& part : split(raw, '&')) {
     if (part.empty()) continue;
     const auto equals = part.find('=');
     const std::string name = percent_encode(percent_decode(part.substr(0, equals)));
-    if (name == leave_out) continue;
+    if (std::ranges::find(leave_out, name) != leave_out.end()) continue;
     pairs.emplace_back(name,
                        equals == std::string::npos ? "" : percent_encode(percent_decode(part.substr(equals + 1))));
   }
@@ -75,9 +75,9 @@ std::string fold_spaces(std::string_view text) {
 std::map<std::string, std::string> gather(const HeaderList& headers) {
   std::map<std::string, std::string> gathered;
   for (const auto& [name, value] : headers) {
-    std::string& all = gathered[to_lower(name)];
-    if (!all.empty()) all += ",";
-    all += fold_spaces(value);
+    const auto [place, first] = gathered.try_emplace(to_lower(name));
+    if (!first) place->second += ",";
+    place->second += fold_spaces(value);
   }
   return gathered;
 }
@@ -122,89 +122,109 @@ Error incomplete(std::string message) {
   return {Fault::denied, "IncompleteSignature", std::move(message)};
 }
 
-Result<Scope> read_scope(const std::vector<std::string>& parts) {
-  if (parts.size() < 5 || parts.back() != "aws4_request")
-    return std::unexpected(
-        incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term"));
-  const std::size_t n = parts.size();
-  return Scope{.date = parts[n - 4], .region = parts[n - 3], .service = parts[n - 2]};
+Error mismatch(std::string message) {
+  return {Fault::denied, "SignatureDoesNotMatch", std::move(message)};
 }
 
-Result<Claim> read_header_claim(const Message& message, std::string_view authorization) {
+Result<Scope> read_scope(const std::string& credential, Claim& claim) {
+  auto parts = split(credential, '/');
+  if (parts.size() != 5)
+    return std::unexpected(incomplete(fmt::format(
+        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'",
+        credential)));
+  if (parts[4] != "aws4_request")
+    return std::unexpected(mismatch(
+        fmt::format("Credential should be scoped with a valid terminator: 'aws4_request', not '{}'.", parts[4])));
+  claim.access_key_id = std::move(parts[0]);
+  return Scope{.date = std::move(parts[1]), .region = std::move(parts[2]), .service = std::move(parts[3])};
+}
+
+// X-Amz-Date, else Date in either of its forms; empty when there is none.
+std::string date_of(const HeaderList& headers) {
+  std::string date = find_header(headers, "x-amz-date");
+  if (date.empty()) date = find_header(headers, "date");
+  const auto read = parse_http_date(date);
+  return read ? amz_date(*read) : date;
+}
+
+Result<Claim> read_header_claim(const Message& message, const std::string& authorization) {
   Claim claim;
-  std::string credential;
-  authorization.remove_prefix(kAlgorithm.size());
-  for (const std::string& part : split(authorization, ',')) {
+  std::map<std::string, std::string, std::less<>> said;
+  std::string_view rest = authorization;
+  const bool ours = rest.starts_with(kAlgorithm);
+  if (ours) rest.remove_prefix(kAlgorithm.size());
+  for (const std::string& part : split(rest, ',')) {
     const std::string_view item = trim(part);
     const auto equals = item.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string_view name = item.substr(0, equals);
-    const std::string value(item.substr(equals + 1));
-    if (name == "Credential") credential = value;
-    if (name == "SignedHeaders") claim.signed_headers = split(value, ';');
-    if (name == "Signature") claim.signature = value;
+    if (equals == std::string_view::npos && ours && !item.empty())
+      return std::unexpected(incomplete(fmt::format(
+          "'{}' not a valid key=value pair (missing equal-sign) in Authorization header: '{}'.", item, authorization)));
+    if (equals != std::string_view::npos) said[std::string(item.substr(0, equals))] = item.substr(equals + 1);
   }
-  if (credential.empty()) return std::unexpected(incomplete("Authorization header requires 'Credential' parameter."));
-  if (claim.signature.empty())
-    return std::unexpected(incomplete("Authorization header requires 'Signature' parameter."));
-  if (claim.signed_headers.empty())
-    return std::unexpected(incomplete("Authorization header requires 'SignedHeaders' parameter."));
-  const auto parts = split(credential, '/');
-  auto scope = read_scope(parts);
+  std::string missing;
+  for (const char* name : {"Credential", "Signature", "SignedHeaders"}) {
+    if (!ours || said[name].empty()) missing += fmt::format("Authorization header requires '{}' parameter. ", name);
+  }
+  claim.date = date_of(message.headers);
+  if (claim.date.empty())
+    missing += "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
+  if (!missing.empty()) return std::unexpected(incomplete(missing + "Authorization=" + authorization));
+  auto scope = read_scope(said["Credential"], claim);
   if (!scope) return fail(scope);
   claim.scope = std::move(*scope);
-  claim.access_key_id = parts[0];
-  claim.date = find_header(message.headers, "x-amz-date");
-  if (claim.date.empty())
-    return std::unexpected(
-        incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."));
+  claim.signature = said["Signature"];
+  claim.signed_headers = split(said["SignedHeaders"], ';');
   claim.session_token = find_header(message.headers, "x-amz-security-token");
   return claim;
 }
 
-Result<Claim> read_query_claim(const std::map<std::string, std::string>& query) {
-  const auto value = [&](const char* name) {
-    const auto found = query.find(name);
-    return found == query.end() ? std::string() : found->second;
-  };
+using QueryMap = std::multimap<std::string, std::string, std::less<>>;
+
+Result<Claim> read_query_claim(const QueryMap& query) {
+  std::map<std::string, std::string, std::less<>> said;
+  for (const char* name : {"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires",
+                           "X-Amz-Security-Token"}) {
+    const auto [first, last] = query.equal_range(name);
+    const bool needed = std::string_view(name) != "X-Amz-Security-Token";
+    if (first != last && std::next(first) != last)
+      return std::unexpected(incomplete(fmt::format("the query string has more than one {}", name)));
+    if (needed && (first == last || first->second.empty()))
+      return std::unexpected(incomplete(
+          fmt::format("AWS query-string parameters must include '{}'. Re-examine the query-string parameters.", name)));
+    if (first != last) said[name] = first->second;
+  }
   Claim claim;
-  const auto parts = split(value("X-Amz-Credential"), '/');
-  auto scope = read_scope(parts);
+  auto scope = read_scope(said["X-Amz-Credential"], claim);
   if (!scope) return fail(scope);
   claim.scope = std::move(*scope);
-  claim.access_key_id = parts[0];
-  claim.signature = value("X-Amz-Signature");
-  claim.date = value("X-Amz-Date");
-  claim.signed_headers = split(value("X-Amz-SignedHeaders"), ';');
-  claim.session_token = value("X-Amz-Security-Token");
-  const std::string expires = value("X-Amz-Expires");
-  claim.expires = 0;
-  std::from_chars(expires.data(), expires.data() + expires.size(), claim.expires);
-  if (claim.signature.empty() || claim.date.empty() || claim.expires <= 0 || claim.expires > kExpiresMaxSeconds)
-    return std::unexpected(
-        incomplete("the query string needs X-Amz-Signature, X-Amz-Date and X-Amz-Expires between 1 and 604800"));
+  claim.signature = said["X-Amz-Signature"];
+  claim.date = said["X-Amz-Date"];
+  claim.signed_headers = split(said["X-Amz-SignedHeaders"], ';');
+  claim.session_token = said["X-Amz-Security-Token"];
+  const std::string& expires = said["X-Amz-Expires"];
+  const auto [end, error] = std::from_chars(expires.data(), expires.data() + expires.size(), claim.expires);
+  const bool number = error == std::errc() && end == expires.data() + expires.size();
+  if (!number || claim.expires <= 0 || claim.expires > kExpiresMaxSeconds)
+    return std::unexpected(incomplete(fmt::format(
+        "X-Amz-Expires must be a number of seconds between 1 and {}, not '{}'", kExpiresMaxSeconds, expires)));
   return claim;
 }
 
-std::map<std::string, std::string> decode_query(std::string_view raw) {
-  std::map<std::string, std::string> query;
+QueryMap decode_query(std::string_view raw) {
+  QueryMap query;
   for (const std::string& part : split(raw, '&')) {
     const auto equals = part.find('=');
     if (equals != std::string::npos)
-      query[percent_decode(part.substr(0, equals))] = percent_decode(part.substr(equals + 1));
+      query.emplace(percent_decode(part.substr(0, equals)), percent_decode(part.substr(equals + 1)));
   }
   return query;
-}
-
-Error mismatch(std::string message) {
-  return {Fault::denied, "SignatureDoesNotMatch", std::move(message)};
 }
 
 Result<void> check_clock(const Claim& claim, Instant now) {
   const auto signed_at = parse_amz_date(claim.date);
   if (!signed_at)
     return std::unexpected(incomplete("Date must be in ISO-8601 'basic format'. Got '" + claim.date + "'."));
-  if (!claim.date.starts_with(claim.scope.date))
+  if (claim.date.substr(0, 8) != claim.scope.date)
     return std::unexpected(
         mismatch(fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
                              "HTTP: '{}' != '{}', from '{}'.",
@@ -235,7 +255,7 @@ Signature sign(Message message, const Key& key, std::string region, std::string 
   message.headers.insert(message.headers.end(), added.begin(), added.end());
   const Canonical canonical{.method = message.method,
                             .path = canonical_path(message.raw_path, style),
-                            .query = canonical_query(message.raw_query, ""),
+                            .query = canonical_query(message.raw_query, {}),
                             .headers = gather(message.headers),
                             .body_hash = body_hash(message)};
   Signature out = compute(canonical, key.secret_access_key, scope, date);
@@ -263,7 +283,7 @@ Signature presign(Message message, const Key& key, std::string region, std::stri
   if (!key.session_token.empty() && !style.omit_session_token) append("X-Amz-Security-Token", key.session_token);
   const Canonical canonical{.method = message.method,
                             .path = canonical_path(message.raw_path, style),
-                            .query = canonical_query(query, ""),
+                            .query = canonical_query(query, {}),
                             .headers = gather(message.headers),
                             .body_hash = body_hash(message)};
   Signature out = compute(canonical, key.secret_access_key, scope, date);
@@ -275,13 +295,13 @@ Signature presign(Message message, const Key& key, std::string region, std::stri
 
 Result<std::optional<Claim>> read_claim(const Message& message) {
   const std::string authorization = find_header(message.headers, "authorization");
-  if (authorization.starts_with(kAlgorithm)) {
+  const auto query = decode_query(message.raw_query);
+  const auto algorithm = query.find("X-Amz-Algorithm");
+  if (!authorization.empty()) {
     auto claim = read_header_claim(message, authorization);
     if (!claim) return fail(claim);
     return std::optional<Claim>(std::move(*claim));
   }
-  const auto query = decode_query(message.raw_query);
-  const auto algorithm = query.find("X-Amz-Algorithm");
   if (algorithm == query.end()) return std::optional<Claim>{};
   if (algorithm->second != kAlgorithm) return std::unexpected(incomplete("unsupported algorithm " + algorithm->second));
   auto claim = read_query_claim(query);
@@ -289,17 +309,20 @@ Result<std::optional<Claim>> read_claim(const Message& message) {
   return std::optional<Claim>(std::move(*claim));
 }
 
-std::string scope_service(const Message& message) {
+Scope claimed_scope(const Message& message) {
   const auto claim = read_claim(message);
-  return claim && *claim ? (*claim)->scope.service : std::string();
+  return claim && *claim ? (*claim)->scope : Scope{};
 }
 
 Result<void> verify(const Message& message, const Claim& claim, const Key& key, Instant now, const Style& style) {
   if (auto in_time = check_clock(claim, now); !in_time) return in_time;
   const auto gathered = gather(message.headers);
+  std::vector<std::string_view> unsigned_query;
+  if (claim.expires >= 0) unsigned_query.emplace_back("X-Amz-Signature");
+  if (claim.expires >= 0 && style.omit_session_token) unsigned_query.emplace_back("X-Amz-Security-Token");
   Canonical canonical{.method = message.method,
                       .path = canonical_path(message.raw_path, style),
-                      .query = canonical_query(message.raw_query, claim.expires >= 0 ? "X-Amz-Signature" : ""),
+                      .query = canonical_query(message.raw_query, unsigned_query),
                       .headers = {},
                       .body_hash = body_hash(message)};
   for (const std::string& name : claim.signed_headers) {

@@ -67,15 +67,15 @@ struct Claim {
   Scope scope;
   std::vector<std::string> signed_headers;
   std::string signature;
-  std::string date;  // X-Amz-Date (or Date), as sent.
+  std::string date;  // X-Amz-Date (or Date), as X-Amz-Date is written.
   std::string session_token;
   long long expires = -1;  // Seconds; -1: signed by header.
 };
 // Fails with Fault::denied, "IncompleteSignature", when there is one and it is not well-formed.
 Result<std::optional<Claim>> read_claim(const Message& message);
 
-// The service that a request was signed for; "" when it carries no signature of this kind.
-std::string scope_service(const Message& message);
+// What a request says that it was signed for; empty when it carries no signature of this kind.
+Scope claimed_scope(const Message& message);
 
 constexpr Duration kClockWindow = std::chrono::minutes(15);
 

@@ -109,12 +109,7 @@ TEST(SigV4, SignsAndVerifiesTheWholeSuiteByHeaderAndByQuery) {
       signed_request.message.body = signed_request.body;
       const auto claim = read_claim(signed_request.message);
       ASSERT_TRUE(claim && *claim) << name;
-      Message message = signed_request.message;
-      // A token that is added after signing is not part of what was signed.
-      if (c.style.omit_session_token) {
-        const auto token = message.raw_query.find("&X-Amz-Security-Token=");
-        if (token != std::string::npos) message.raw_query.resize(token);
-      }
+      const Message& message = signed_request.message;
       const auto verified = verify(message, **claim, c.key, c.now, c.style);
       EXPECT_TRUE(verified) << name << ": " << verified.error().message;
       Claim forged = **claim;
@@ -123,7 +118,7 @@ TEST(SigV4, SignsAndVerifiesTheWholeSuiteByHeaderAndByQuery) {
     }
     ++cases;
   }
-  EXPECT_EQ(cases, 38);
+  EXPECT_GE(cases, 38);
 }
 
 TEST(SigV4, EncodesThePathOnceMore) {
@@ -138,7 +133,7 @@ TEST(SigV4, EncodesThePathOnceMore) {
     EXPECT_EQ(split(signature.canonical_request, '\n')[1], without_carriage_returns(wanted[1]));
     ++cases;
   }
-  EXPECT_EQ(cases, 2);
+  EXPECT_GE(cases, 2);
 }
 
 const Key kKey{"AKIDEXAMPLE", "secret", ""};
@@ -183,13 +178,97 @@ TEST(SigV4, SaysWhatIsMissing) {
       "unsigned");
   message.headers.back().second =
       "AWS4-HMAC-SHA256 Credential=AKID/20261123/us-east-1/ecs/aws4_request, SignedHeaders=host";
-  EXPECT_EQ(verdict(message, kNow), "Authorization header requires 'Signature' parameter.");
-  message.headers.back().second = "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host, Signature=0";
-  EXPECT_TRUE(verdict(message, kNow).starts_with("Credential must have exactly 5"));
+  EXPECT_TRUE(
+      verdict(message, kNow).starts_with("Authorization header requires 'Signature' parameter. Authorization="));
+  const auto with = [&](std::string authorization) {
+    message.headers.back().second = std::move(authorization);
+    return verdict(message, kNow);
+  };
+  for (const char* credential : {"AKID", "AKID/20261123/r/s", "A/B/20261123/r/s/aws4_request", "////////"})
+    EXPECT_TRUE(with(std::string("AWS4-HMAC-SHA256 Credential=") + credential + ", SignedHeaders=host, Signature=0")
+                    .starts_with("Credential must have exactly 5"));
+  EXPECT_EQ(with("AWS4-HMAC-SHA256 Credential=A/20261123/r/s/aws5_request, SignedHeaders=host, Signature=0"),
+            "Credential should be scoped with a valid terminator: 'aws4_request', not 'aws5_request'.");
+  EXPECT_TRUE(with("AWS4-HMAC-SHA256 Credential=A/20261123/r/s/aws4_request, SignedHeaders=host, Sig")
+                  .starts_with("'Sig' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4"));
+  for (const char* other : {"Bearer x", "Basic QVdTOng=", "AWS AKID:signature", "AWS4-ECDSA-P256-SHA256 Credential=x"})
+    EXPECT_TRUE(with(other).starts_with("Authorization header requires 'Credential' parameter."));
 }
 
 TEST(SigV4, NamesTheServiceBeforeItVerifies) {
-  EXPECT_EQ(scope_service(signed_message()), "ecs");
+  EXPECT_EQ(claimed_scope(signed_message()).service, "ecs");
+}
+
+TEST(SigV4, TheDateMayBeInTheDateHeader) {
+  Message message{
+      .method = "GET", .raw_path = "/", .raw_query = "", .headers = {{"Host", "localhost:4566"}}, .body = ""};
+  const auto signature = sign(message, kKey, "us-east-1", "ecs", kNow);
+  message.headers.insert(message.headers.end(), signature.added.begin(), signature.added.end());
+  EXPECT_EQ(verdict(message, kNow), "good");
+  // The same moment said by Date: the header is not among the signed ones, the string to sign holds the date.
+  std::erase_if(message.headers, [](const auto& header) { return header.first == "X-Amz-Date"; });
+  EXPECT_NE(verdict(message, kNow).find("'X-Amz-Date' or a 'Date' header"), std::string::npos);
+  message.headers.emplace_back("Date", http_date(kNow));
+  EXPECT_EQ(verdict(message, kNow), "the signed header 'x-amz-date' is not in the request");
+}
+
+Message presigned_message(long long expires) {
+  Message message{
+      .method = "GET", .raw_path = "/", .raw_query = "Action=A&b=2&b=1", .headers = {{"Host", "h"}}, .body = ""};
+  message.raw_query = presign(message, kKey, "us-east-1", "sts", kNow, expires).query;
+  return message;
+}
+
+TEST(SigV4, APresignedRequestHoldsAsLongAsItSays) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(verdict(presigned_message(60), kNow), "good");
+  EXPECT_EQ(verdict(presigned_message(60), kNow + 60s), "good");
+  EXPECT_TRUE(verdict(presigned_message(60), kNow + 61s).starts_with("Signature expired: "));
+  EXPECT_EQ(verdict(presigned_message(604800), kNow + 24h * 7), "good");
+  EXPECT_TRUE(verdict(presigned_message(60), kNow - 16min).starts_with("Signature not yet current: "));
+  for (const long long expires : {0LL, -1LL, 604801LL})
+    EXPECT_TRUE(verdict(presigned_message(expires), kNow).starts_with("X-Amz-Expires must be"));
+}
+
+TEST(SigV4, APresignedRequestSaysEachPartOnce) {
+  const Message good = presigned_message(60);
+  for (const char* name :
+       {"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires"}) {
+    Message without = good;
+    without.raw_query.replace(without.raw_query.find(name), 5, "Y-Amz");
+    EXPECT_EQ(verdict(without, kNow), std::string("AWS query-string parameters must include '") + name +
+                                          "'. Re-examine the query-string parameters.");
+    Message twice = good;
+    twice.raw_query += std::string("&") + name + "=60";
+    EXPECT_EQ(verdict(twice, kNow), std::string("the query string has more than one ") + name);
+  }
+  Message lettered = good;
+  lettered.raw_query.insert(lettered.raw_query.find("X-Amz-Expires=60") + 16, "s");
+  EXPECT_TRUE(verdict(lettered, kNow).starts_with("X-Amz-Expires must be"));
+}
+
+TEST(SigV4, WhatIsSignedMayNotChange) {
+  const auto changed = [](auto change) {
+    Message message = presigned_message(60);
+    change(message);
+    return verdict(message, kNow).starts_with("The request signature we calculated does not match");
+  };
+  EXPECT_TRUE(changed([](Message& m) { m.method = "POST"; }));
+  EXPECT_TRUE(changed([](Message& m) { m.raw_path = "/x"; }));
+  EXPECT_TRUE(changed([](Message& m) { m.raw_query += "&c=3"; }));
+  EXPECT_TRUE(changed([](Message& m) { m.headers[0].second = "other"; }));
+  EXPECT_TRUE(changed([](Message& m) { m.body = "x"; }));
+  EXPECT_TRUE(changed([](Message& m) { m.raw_query.replace(m.raw_query.find("us-east-1"), 9, "us-west-1"); }));
+  EXPECT_FALSE(changed([](Message& m) { m.raw_query.replace(m.raw_query.find("b=2&b=1"), 7, "b=1&b=2"); }));
+}
+
+TEST(SigV4, AnEmptyFirstValueOfAHeaderCounts) {
+  const Message message{.method = "GET",
+                        .raw_path = "/",
+                        .raw_query = "",
+                        .headers = {{"Host", "h"}, {"X-A", ""}, {"X-A", "b"}},
+                        .body = ""};
+  EXPECT_NE(sign(message, kKey, "r", "s", kNow).canonical_request.find("\nx-a:,b\n"), std::string::npos);
 }
 
 }  // namespace

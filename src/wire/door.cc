@@ -49,7 +49,8 @@ std::optional<Route> route_target(std::span<const Service* const> services, cons
     Route route;
     route.service = service;
     route.protocol = old ? Protocol::json_1_0 : Protocol::json_1_1;
-    route.operation = dot == std::string::npos ? nullptr : find_operation(*service, target.substr(dot + 1));
+    const bool posted = request.method == "POST" && dot != std::string::npos;
+    route.operation = posted ? find_operation(*service, target.substr(dot + 1)) : nullptr;
     return route;
   }
   return std::nullopt;
@@ -79,30 +80,34 @@ Fields all_fields(const http::Request& request, std::string_view body) {
   return fields;
 }
 
+// The first value of the field `name`; empty when there is none.
+std::string field(const Fields& fields, std::string_view name) {
+  const auto found = std::ranges::find(fields, name, &Fields::value_type::first);
+  return found == fields.end() ? std::string() : found->second;
+}
+
 std::optional<Route> route_action(std::span<const Service* const> services, const Fields& fields,
                                   std::string_view scope_service) {
-  std::string action;
-  std::string version;
-  for (const auto& [name, value] : fields) {
-    if (name == "Action") action = value;
-    if (name == "Version") version = value;
-  }
-  if (action.empty()) return std::nullopt;
-  const Service* fallback = nullptr;
+  const std::string action = field(fields, "Action");
+  const std::string version = field(fields, "Version");
+  const Service* chosen = nullptr;
   for (const Service* service : services) {
     if (!speaks(*service, Protocol::query)) continue;
     // A signature names the service; without one the version and the action tell services apart.
     const bool named = service->name == scope_service;
     const bool fits =
         scope_service.empty() && service->version == version && find_operation(*service, action) != nullptr;
-    if (named || fits)
-      return Route{
-          .service = service, .operation = find_operation(*service, action), .protocol = Protocol::query, .labels = {}};
-    if (service->version == version) fallback = service;
+    if (named || fits) {
+      chosen = service;
+      break;
+    }
+    if (service->version == version && scope_service.empty()) chosen = service;
   }
-  if (fallback == nullptr) return std::nullopt;
-  return Route{
-      .service = fallback, .operation = find_operation(*fallback, action), .protocol = Protocol::query, .labels = {}};
+  if (chosen == nullptr) return std::nullopt;
+  return Route{.service = chosen,
+               .operation = chosen->version == version ? find_operation(*chosen, action) : nullptr,
+               .protocol = Protocol::query,
+               .labels = {}};
 }
 
 int json_status(const Error& error) {
@@ -137,7 +142,8 @@ int rest_status(const Error& error) {
 
 int query_status(const Error& error) {
   if (error.fault == Fault::not_found) return error.code == "NoSuchEntity" ? 404 : 400;
-  if (error.fault == Fault::conflict && error.code == "EntityAlreadyExists") return 409;
+  if (error.code == "EntityAlreadyExists" || error.code == "DeleteConflict" || error.code == "LimitExceeded")
+    return 409;
   if (error.fault == Fault::denied) return 403;
   return json_status(error);
 }
@@ -167,13 +173,22 @@ http::Response rest_error(const Error& error, const std::string& request_id) {
   return response;
 }
 
+// The query protocol is older than the others and calls some errors by other names.
+std::string query_code(const std::string& code) {
+  if (code == "AccessDeniedException") return "AccessDenied";
+  if (code == "SerializationException") return "MalformedInput";
+  if (code == "UnknownOperationException") return "InvalidAction";
+  return code;
+}
+
 http::Response query_error(const Service* service, const Error& error, const std::string& request_id) {
   const int status = query_status(error);
   const std::string space = service != nullptr ? fmt::format(" xmlns=\"{}\"", service->xml_namespace) : "";
   const std::string body = fmt::format(
       "<ErrorResponse{}><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></"
       "ErrorResponse>\n",
-      space, status >= 500 ? "Receiver" : "Sender", xml_escape(error.code), xml_escape(error.message), request_id);
+      space, status >= 500 ? "Receiver" : "Sender", xml_escape(query_code(error.code)), xml_escape(error.message),
+      request_id);
   http::Response response = http::text_response(status, body, "text/xml");
   response.headers.set("x-amzn-RequestId", request_id);
   return response;
@@ -190,9 +205,25 @@ json::value scalar_of(const Shape& shape, const std::string& text) {
   return json::value(text);
 }
 
-// The input of a rest-json call, gathered from path, query, headers and body.
-Result<json::object> decode_rest(const Route& route, const http::Request& request, std::string&& body) {
+struct Decoded {
   json::object input;
+  std::vector<std::string> warnings;
+};
+
+// A query member's value: a list has one for each time that its key is given.
+json::value query_member(const Member& member, const std::string& name, const http::Request& request) {
+  if (member.shape.type != Type::list) return scalar_of(member.shape, *request.query_value(name));
+  json::array all;
+  for (const auto& [key, value] : request.query()) {
+    if (key == name) all.push_back(scalar_of(member.shape.members.at(0).shape, value));
+  }
+  return all;
+}
+
+// The input of a rest-json call, gathered from path, query, headers and body.
+Result<Decoded> decode_rest(const Route& route, const http::Request& request, std::string&& body) {
+  Decoded out;
+  json::object& input = out.input;
   const auto& members = route.operation->input.members;
   const auto payload = std::ranges::find(members, Where::payload, &Member::where);
   if (payload != members.end()) {
@@ -204,33 +235,40 @@ Result<json::object> decode_rest(const Route& route, const http::Request& reques
                   parsed ? "the body must be a JSON object" : parsed.error().message);
     input = std::move(parsed->as_object());
   }
+  std::vector<std::string> keys;
   for (const Member& member : members) {
     const std::string& name = member.wire_name.empty() ? member.name : member.wire_name;
+    // What travels elsewhere is not taken from the body.
+    if (member.where != Where::body && member.where != Where::payload) input.erase(member.name);
     if (member.where == Where::path && route.labels.contains(name)) input[member.name] = route.labels.at(name);
-    if (member.where == Where::query && member.shape.type == Type::list) {
-      json::array all;
-      for (const auto& [key, value] : request.query()) {
-        if (key == name) all.push_back(json::value(value));
-      }
-      if (!all.empty()) input[member.name] = std::move(all);
-    } else if (member.where == Where::query) {
-      if (const auto value = request.query_value(name)) input[member.name] = scalar_of(member.shape, *value);
+    if (member.where == Where::query) {
+      keys.push_back(name);
+      if (request.query_value(name)) input[member.name] = query_member(member, name, request);
     }
     if (member.where == Where::header) {
       if (const auto value = request.headers.find(name)) input[member.name] = scalar_of(member.shape, *value);
     }
   }
-  return input;
+  for (const auto& [key, value] : request.query()) {
+    const bool known = key.starts_with("X-Amz-") || std::ranges::find(keys, key) != keys.end();
+    if (!known && out.warnings.size() < kShownMax)
+      out.warnings.push_back(fmt::format("{}: this query parameter is not known here and was ignored", key));
+  }
+  return out;
 }
 
-Result<json::object> decode_input(const Route& route, const http::Request& request, std::string&& body) {
+Result<Decoded> decode_input(const Route& route, const http::Request& request, std::string&& body) {
   if (route.protocol == Protocol::rest_json) return decode_rest(route, request, std::move(body));
-  if (route.protocol == Protocol::query) return decode_fields(all_fields(request, body), route.operation->input);
-  if (trim(body).empty()) return json::object{};
+  if (route.protocol == Protocol::query) {
+    auto fields = decode_fields(all_fields(request, body), route.operation->input);
+    if (!fields) return fail(fields);
+    return Decoded{.input = std::move(*fields), .warnings = {}};
+  }
+  if (trim(body).empty()) return Decoded{};
   auto parsed = parse_json(body);
   if (!parsed) return fail(Fault::invalid, "SerializationException", parsed.error().message);
   if (!parsed->is_object()) return fail(Fault::invalid, "SerializationException", "the input must be a JSON object");
-  return std::move(parsed->as_object());
+  return Decoded{.input = std::move(parsed->as_object()), .warnings = {}};
 }
 
 http::Response encode(const Route& route, Answer answer, const std::string& request_id) {
@@ -262,12 +300,14 @@ http::Response encode(const Route& route, Answer answer, const std::string& requ
 
 Error unknown_operation(const Route& route, const http::Request& request, std::string_view body) {
   if (route.protocol == Protocol::query) {
-    std::string action;
-    for (const auto& [name, value] : all_fields(request, body)) {
-      if (name == "Action") action = value;
-    }
+    const Fields fields = all_fields(request, body);
+    const std::string action = field(fields, "Action");
+    const std::string version = field(fields, "Version");
+    if (action.empty())
+      return {Fault::invalid, "MissingAction", "The request is missing an action or a required parameter."};
     return {Fault::invalid, "InvalidAction",
-            fmt::format("Could not find operation {} for version {}", action, route.service->version)};
+            fmt::format("Could not find operation {} for version {}", action,
+                        version.empty() ? "NO_VERSION_SPECIFIED" : version)};
   }
   return {
       Fault::invalid, route.service->unknown_operation_code,
@@ -298,9 +338,10 @@ std::optional<Route> route(std::span<const Service* const> services, const http:
   if (auto by_path = route_path(services, request)) return by_path;
   auto by_action = route_action(services, all_fields(request, body), scope_service);
   if (by_action) return by_action;
+  // No operation can be told; the error is in the shape that the service's clients read.
   for (const Service* service : services) {
-    if (service->name == scope_service && speaks(*service, Protocol::rest_json))
-      return Route{.service = service, .operation = nullptr, .protocol = Protocol::rest_json, .labels = {}};
+    if (service->name == scope_service)
+      return Route{.service = service, .operation = nullptr, .protocol = service->protocols.front(), .labels = {}};
   }
   return std::nullopt;
 }
@@ -316,11 +357,19 @@ task<http::Response> serve(Route route, const http::Request& request, std::strin
   const std::string request_id = context.request_id;
   if (route.operation == nullptr)
     co_return error_response(route.protocol, route.service, unknown_operation(route, request, body), request_id);
-  auto input = decode_input(route, request, std::move(body));
-  if (!input) co_return error_response(route.protocol, route.service, input.error(), request_id);
-  auto answer =
-      co_await perform(*route.service, *route.operation, std::move(*input), std::move(context), std::move(allow));
+  auto decoded = decode_input(route, request, std::move(body));
+  if (!decoded) co_return error_response(route.protocol, route.service, decoded.error(), request_id);
+  Result<Answer> answer;
+  try {
+    auto performing =
+        perform(*route.service, *route.operation, std::move(decoded->input), std::move(context), std::move(allow));
+    answer = co_await std::move(performing);
+  } catch (const std::exception& error) {
+    log_error(route.service->name, fmt::format("{} failed ({}): {}", route.operation->name, request_id, error.what()));
+    answer = fail(Fault::internal, "InternalFailure", "internal error; the daemon's log says more");
+  }
   if (!answer) co_return error_response(route.protocol, route.service, answer.error(), request_id);
+  answer->warnings.insert(answer->warnings.begin(), decoded->warnings.begin(), decoded->warnings.end());
   for (const std::string& warning : answer->warnings)
     log_warn(route.service->name, route.operation->name + ": " + warning);
   co_return encode(route, std::move(*answer), request_id);

@@ -1,6 +1,7 @@
 // The door: turns HTTP requests into calls of a Service and answers back, in the four protocols.
 //   awsJson 1.0/1.1  X-Amz-Target: Prefix.Operation, JSON both ways, errors {"__type","message"} and x-amzn-ErrorType
-//   query            Action=… in a form or the query string, XML answers, <ErrorResponse>
+//   query            Action=… in a form or the query string, XML answers, <ErrorResponse>; its own names for a few
+//                    errors ("AccessDenied", "MalformedInput")
 //   rest-json        method and path templates
 // An unknown operation is 400 in the protocol's shape, never 5xx (SDKs repeat 5xx for minutes).
 #pragma once
@@ -26,7 +27,8 @@ struct Route {
 std::optional<Route> route(std::span<const Service* const> services, const http::Request& request,
                            std::string_view body, std::string_view scope_service);
 
-// Decodes, checks and runs the call, and encodes the answer or the error.  `context` carries caller, place, id and
+// Decodes, checks and runs the call, and encodes the answer or the error; an exception of the handler is 500 in the
+// protocol's shape.  `context` carries caller, place, id and
 // time. `allow` decides whether the caller may (iam); an Error it gives is answered as the protocol answers.
 using Allow = std::function<Result<void>(const Service&, const Operation&, const Call&)>;
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow);

@@ -1,6 +1,10 @@
 #include "wire/query.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
+#include <cmath>
+#include <deque>
 #include <map>
 
 #include "base/text.h"
@@ -12,37 +16,38 @@ namespace {
 struct Node {
   std::string value;
   std::vector<std::string> names;  // Of the children, in order of arrival.
-  std::vector<Node> children;
+  std::deque<Node> children;
+  std::map<std::string, std::size_t, std::less<>> places;  // Of the names.
 
   Node& child(const std::string& name) {
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == name) return children[i];
-    }
+    const auto [place, added] = places.try_emplace(name, children.size());
+    if (!added) return children[place->second];
     names.push_back(name);
     return children.emplace_back();
   }
   const Node* find(std::string_view name) const {
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == name) return &children[i];
-    }
-    return nullptr;
+    const auto place = places.find(name);
+    return place == places.end() ? nullptr : &children[place->second];
   }
 };
 
 constexpr std::size_t kDepthMax = 20;  // Deeper names than any AWS input has.
 
-std::optional<long long> integer_of(std::string_view text) {
-  long long number = 0;
+template <class Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
 }
 
-// The numbered children in numeric order.
-std::vector<const Node*> numbered(const Node& node) {
+// The numbered children in numeric order; nullopt when a child's name is no number.
+std::optional<std::vector<const Node*>> numbered(const Node& node) {
   std::map<long long, const Node*> ordered;
   for (std::size_t i = 0; i < node.names.size(); ++i) {
-    if (const auto number = integer_of(node.names[i])) ordered[*number] = &node.children[i];
+    const auto number = number_of<long long>(node.names[i]);
+    if (!number) return std::nullopt;
+    ordered[*number] = &node.children[i];
   }
   std::vector<const Node*> out;
   for (const auto& [number, child] : ordered) out.push_back(child);
@@ -51,32 +56,38 @@ std::vector<const Node*> numbered(const Node& node) {
 
 json::value decode(const Node& node, const Shape& shape);
 
+// What does not have the form of a list or map stays a text, which check() names as being of the wrong type.
 json::value decode_list(const Node& node, const Shape& shape) {
-  json::array out;
   const Node* elements = &node;
-  if (!shape.element_name.empty()) {
-    const Node* named = node.find(shape.element_name);
-    if (named != nullptr) elements = named;
-  }
-  for (const Node* element : numbered(*elements)) out.push_back(decode(*element, shape.members.at(0).shape));
+  if (const Node* named = shape.element_name.empty() ? nullptr : node.find(shape.element_name);
+      named != nullptr && node.children.size() == 1)
+    elements = named;
+  const auto ordered = numbered(*elements);
+  if (!ordered || !node.value.empty()) return json::value(node.value);
+  json::array out;
+  for (const Node* element : *ordered) out.push_back(decode(*element, shape.members.at(0).shape));
   return out;
 }
 
 json::value decode_map(const Node& node, const Shape& shape) {
-  json::object out;
   const Node* entries = node.find("entry");
   if (entries == nullptr) entries = &node;
-  for (const Node* entry : numbered(*entries)) {
+  const auto ordered = numbered(*entries);
+  if (!ordered || !node.value.empty()) return json::value(node.value);
+  json::object out;
+  for (const Node* entry : *ordered) {
     const Node* key = nullptr;
     const Node* value = nullptr;
     for (const char* name : {"key", "Key", "Name"}) key = key == nullptr ? entry->find(name) : key;
     for (const char* name : {"value", "Value"}) value = value == nullptr ? entry->find(name) : value;
-    if (key != nullptr && value != nullptr) out[key->value] = decode(*value, shape.members.at(0).shape);
+    if (key == nullptr || value == nullptr) return json::value(entry->value);
+    out[key->value] = decode(*value, shape.members.at(0).shape);
   }
   return out;
 }
 
 json::value decode_structure(const Node& node, const Shape& shape) {
+  if (!node.value.empty()) return json::value(node.value);
   json::object out;
   for (std::size_t i = 0; i < node.names.size(); ++i) {
     const std::string& name = node.names[i];
@@ -89,13 +100,16 @@ json::value decode_structure(const Node& node, const Shape& shape) {
     if (known != nullptr) {
       out[known->name] = decode(child, known->shape);
     } else {
-      out[name] = child.value;
+      // Something to be warned of, even where the name goes on.
+      out[name] = child.children.empty() ? json::value(child.value) : json::value(child.names.front());
     }
   }
   return out;
 }
 
 json::value decode(const Node& node, const Shape& shape) {
+  const bool scalar = shape.type != Type::structure && shape.type != Type::list && shape.type != Type::map;
+  if (scalar && !node.children.empty()) return json::object{};  // "Name.x=1" is no value of Name.
   switch (shape.type) {
     case Type::structure:
       return decode_structure(node, shape);
@@ -104,13 +118,12 @@ json::value decode(const Node& node, const Shape& shape) {
     case Type::map:
       return decode_map(node, shape);
     case Type::integer: {
-      const auto number = integer_of(node.value);
+      const auto number = number_of<long long>(node.value);
       return number ? json::value(*number) : json::value(node.value);
     }
     case Type::number: {
-      double number = 0;
-      const auto [end, error] = std::from_chars(node.value.data(), node.value.data() + node.value.size(), number);
-      return error == std::errc() ? json::value(number) : json::value(node.value);
+      const auto number = number_of<double>(node.value);
+      return number && std::isfinite(*number) ? json::value(*number) : json::value(node.value);
     }
     case Type::boolean:
       if (equal_ignoring_case(node.value, "true")) return true;
@@ -176,13 +189,18 @@ Fields parse_form(std::string_view form) {
   return fields;
 }
 
-json::object decode_fields(const Fields& fields, const Shape& shape) {
+Result<json::object> decode_fields(const Fields& fields, const Shape& shape) {
+  if (fields.size() > kFieldsMax)
+    return fail(Fault::invalid, "SerializationException", fmt::format("more than {} fields", kFieldsMax));
   Node root;
   for (const auto& [name, value] : fields) {
     if (name == "Action" || name == "Version" || name.starts_with("X-Amz-")) continue;
+    if (!is_utf8(name) || !is_utf8(value))
+      return fail(Fault::invalid, "SerializationException", "the form is not UTF-8");
     Node* at = &root;
     const auto steps = split(name, '.');
-    if (steps.size() > kDepthMax) continue;
+    if (steps.size() > kDepthMax)
+      return fail(Fault::invalid, "SerializationException", "a field's name has more steps than any that AWS knows");
     for (const std::string& step : steps) at = &at->child(step);
     at->value = value;
   }

@@ -18,8 +18,10 @@ Fields parse_form(std::string_view form);
 
 // Gathers "Tags.member.1.Key=a" and its like into the JSON that `shape` describes: lists in the order of their numbers,
 // maps from "X.entry.N.key/value" or, flattened, "X.N.Name/Value".  Texts become numbers and booleans where the shape
-// says so; a text that is none stays a text and fails check().  Unknown fields stay as texts under their first name.
-json::object decode_fields(const Fields& fields, const Shape& shape);
+// says so; what does not fit the shape stays what it is and fails check().  Unknown fields stay as texts under their
+// first name.  Fails (Fault::invalid, "SerializationException") beyond kFieldsMax fields or 20 steps of a name.
+constexpr std::size_t kFieldsMax = 10'000;
+Result<json::object> decode_fields(const Fields& fields, const Shape& shape);
 
 // {"Role": {"Tags": [{"Key": "a"}]}} -> <Role><Tags><member><Key>a</Key></member></Tags></Role>.
 // A name that begins with '*' is flattened: {"*Message": [{…},{…}]} -> <Message>…</Message><Message>…</Message>.

@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t kPatternTextMax =
     8192;  // Longer texts are not given to std::regex, whose recursion they could exhaust.
 
+constexpr double kWholeDoubleMax = 0x1p53;
+constexpr double kSecondsMax = 253'402'300'799;  // 9999-12-31T23:59:59Z
+
 Shape of(Type type) {
   Shape shape;
   shape.type = type;
@@ -38,6 +41,16 @@ const std::regex& compiled(const std::string& pattern) {
   return found->second;
 }
 
+constexpr std::size_t kShownBytesMax = 1000;  // Of a rejected value, or of a name that nobody knows.
+
+// The beginning of a long text, cut between two characters.
+std::string shortened(std::string_view text) {
+  if (text.size() <= kShownBytesMax) return std::string(text);
+  std::size_t end = kShownBytesMax;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "…";
+}
+
 std::string lower_first(std::string text) {
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] + ('a' - 'A'));
   return text;
@@ -46,7 +59,8 @@ std::string lower_first(std::string text) {
 // Walks the input beside the shape.  Faults of constraint gather; a fault of type ends the walk.
 class Checker {
  public:
-  std::vector<std::string> constraints;
+  std::size_t faults = 0;                // Of constraint.
+  std::vector<std::string> constraints;  // The first of them.
   std::vector<std::string> warnings;
   std::optional<Error> error;
 
@@ -93,7 +107,7 @@ class Checker {
                         fmt::format("{} is not supported here: {}", m.name, m.note)};
         continue;
       }
-      if (m.support == Support::warned && !is_empty(*found)) warnings.push_back(fmt::format("{}: {}", m.name, m.note));
+      if (m.support == Support::warned && !is_empty(*found)) warn(fmt::format("{}: {}", m.name, m.note));
       out[m.name] = check(m.shape, *found, at);
     }
     for (const auto& entry : in) {
@@ -101,8 +115,8 @@ class Checker {
         return m.name == std::string_view(entry.key().data(), entry.key().size());
       };
       if (std::ranges::none_of(shape.members, known) && !is_empty(entry.value()))
-        warnings.push_back(fmt::format("{}: this member is not known here and was ignored",
-                                       std::string_view(entry.key().data(), entry.key().size())));
+        warn(fmt::format("{}: this member is not known here and was ignored",
+                         shortened({entry.key().data(), entry.key().size()})));
     }
     return out;
   }
@@ -125,13 +139,19 @@ class Checker {
     return nullptr;
   }
   void violate(std::string_view value, const std::string& path, const std::string& what) {
-    const std::string shown = value == "null" ? "Value null" : fmt::format("Value '{}'", value);
-    constraints.push_back(fmt::format("{} at '{}' failed to satisfy constraint: {}", shown, path, what));
+    const std::string shown = value == "null" ? "Value null" : fmt::format("Value '{}'", shortened(value));
+    ++faults;
+    if (constraints.size() < kShownMax)
+      constraints.push_back(fmt::format("{} at '{}' failed to satisfy constraint: {}", shown, path, what));
+  }
+  void warn(std::string warning) {
+    if (warnings.size() < kShownMax) warnings.push_back(std::move(warning));
   }
 
   json::value check_text(const Shape& shape, const json::value& value, const std::string& path) {
     if (!value.is_string()) return wrong_type(path, "a string");
     const std::string_view text = view(value.get_string());
+    if (!is_utf8(text)) return wrong_type(path, "UTF-8");
     const auto length = static_cast<long long>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
     if (length > shape.max)
       violate(text, path, fmt::format("Member must have length less than or equal to {}", shape.max));
@@ -147,8 +167,11 @@ class Checker {
 
   json::value check_integer(const Shape& shape, const json::value& value, const std::string& path) {
     if (!value.is_number()) return wrong_type(path, "an integer");
-    if (value.is_double() && std::floor(value.get_double()) != value.get_double())
-      return wrong_type(path, "an integer");
+    // Beyond 2^53 a double is no whole number that anybody meant, and casting one beyond 2^63 is undefined.
+    const bool whole = !value.is_double() || (std::floor(value.get_double()) == value.get_double() &&
+                                              std::abs(value.get_double()) <= kWholeDoubleMax);
+    const bool fits = !value.is_uint64() || value.get_uint64() <= std::numeric_limits<long long>::max();
+    if (!whole || !fits) return wrong_type(path, "an integer");
     const long long number = value.is_double()   ? static_cast<long long>(value.get_double())
                              : value.is_uint64() ? static_cast<long long>(value.get_uint64())
                                                  : value.get_int64();
@@ -168,7 +191,11 @@ class Checker {
   }
 
   json::value check_timestamp(const json::value& value, const std::string& path) {
-    if (value.is_number()) return static_cast<long long>(std::llround(value.to_number<double>() * 1000));
+    if (value.is_number()) {
+      const double seconds = value.to_number<double>();
+      if (!(std::abs(seconds) <= kSecondsMax)) return wrong_type(path, "a time");
+      return static_cast<long long>(std::llround(seconds * 1000));
+    }
     const auto read = value.is_string() ? parse_iso(view(value.get_string())) : std::nullopt;
     return read ? json::value(read->ms()) : wrong_type(path, "a time");
   }
@@ -315,7 +342,7 @@ Result<Checked> check(const Shape& shape, const json::object& input, std::string
   json::value checked = checker.check_structure(shape, input, "");
   if (checker.error && checker.error->fault == Fault::invalid) return std::unexpected(*checker.error);
   if (!checker.constraints.empty()) {
-    const std::size_t count = checker.constraints.size();
+    const std::size_t count = checker.faults;
     return fail(Fault::invalid, std::string(code),
                 fmt::format("{} validation error{} detected: {}", count, count == 1 ? "" : "s",
                             join(checker.constraints, "; ")));

@@ -95,7 +95,9 @@ struct Checked {
 // Checks `input` against `shape`.  All faults of constraint are gathered in one message, as AWS does:
 // "2 validation errors detected: Value '' at 'name' failed to satisfy constraint: Member must have length greater than
 // or equal to 1; Value …".  Paths are written as AWS writes them: 'targets.1.member.id'. Fails with Fault::invalid and
-// `code`; a member of the wrong JSON type with "SerializationException".
+// `code`; a member of the wrong JSON type, a text that is not UTF-8 and a number that fits no type with
+// "SerializationException".  Of many faults or warnings the first kShownMax are told.
+constexpr std::size_t kShownMax = 20;
 Result<Checked> check(const Shape& shape, const json::object& input, std::string_view code = "ValidationException");
 
 }  // namespace slipway::wire

@@ -58,6 +58,36 @@ TEST(Shape, WarnsOfUnknownAndUnusedMembers) {
   EXPECT_FALSE(checked->input.contains("Other"));
 }
 
+TEST(Shape, NumbersThatFitNothingAreRefused) {
+  const Shape shape = structure({optional("Count", integer()), optional("At", timestamp())});
+  for (const char* input : {R"({"Count":1e300})", R"({"Count":-1e300})", R"({"Count":18446744073709551615})",
+                            R"({"Count":1.5})", R"({"At":1e300})", R"({"At":-1e18})"})
+    EXPECT_TRUE(message_of(shape, input).starts_with("SerializationException")) << input;
+  EXPECT_EQ(message_of(shape, R"({"Count":3.0})"), R"({"Count":3})");
+}
+
+TEST(Shape, TextsAreUtf8) {
+  json::object input;
+  for (const char* text : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82"}) {
+    input["Name"] = text;
+    const auto checked = check(structure({optional("Name", wire::text())}), input);
+    ASSERT_FALSE(checked) << text;
+    EXPECT_EQ(checked.error().code, "SerializationException");
+  }
+  input["Name"] = "ä€😀";
+  EXPECT_TRUE(check(structure({optional("Name", wire::text(3, 3))}), input));
+}
+
+TEST(Shape, ManyFaultsAndManyUnknownMembersAreToldInShort) {
+  json::object input = {{"Name", std::string(100'000, 'A')}};
+  for (int i = 0; i < 1000; ++i) input["Unknown" + std::to_string(i)] = 1;
+  const auto failed = check(kRule, input);
+  ASSERT_FALSE(failed);
+  EXPECT_LT(failed.error().message.size(), 10'000U);
+  input["Name"] = "a";
+  EXPECT_EQ(check(kRule, input)->warnings.size(), kShownMax);
+}
+
 TEST(Shape, TimesAndBlobsAreDecoded) {
   const Shape shape = structure({optional("At", timestamp()), optional("Zip", blob())});
   EXPECT_EQ(message_of(shape, R"({"At":1.5,"Zip":"aGk="})"), R"({"At":1500,"Zip":"hi"})");
@@ -73,8 +103,37 @@ TEST(Query, GathersListsMapsAndStructures) {
       "Action=X&Tags.member.2.Key=b&Tags.member.1.Key=a+b&Attribute.1=All&Attributes.entry.1.key=k&Attributes.entry.1."
       "value=v&Limit=5&Deep.Code=200");
   EXPECT_EQ(
-      json::serialize(decode_fields(fields, shape)),
+      json::serialize(*decode_fields(fields, shape)),
       R"({"Tags":[{"Key":"a b"},{"Key":"b"}],"Attribute":["All"],"Attributes":{"k":"v"},"Limit":5,"Deep":{"Code":"200"}})");
+}
+
+std::string decoded(std::string_view form) {
+  static const Shape shape =
+      structure({optional("Name", text()), optional("Tags", list(structure({optional("Key", text())}))),
+                 optional("Attributes", map(text())), optional("Limit", integer()), optional("Share", number()),
+                 optional("Deep", structure({optional("Code", text())}))});
+  const auto fields = decode_fields(parse_form(form), shape);
+  if (!fields) return fields.error().code;
+  const auto checked = check(shape, *fields);
+  return checked ? json::serialize(checked->input) : checked.error().code;
+}
+
+TEST(Query, WhatDoesNotHaveTheFormOfItsMemberIsRefused) {
+  for (const char* form :
+       {"Tags=x", "Tags.member.x.Key=a", "Tags.other=a", "Tags.member.1=x", "Attributes=x", "Attributes.entry.1.key=k",
+        "Deep=x", "Name.x=a", "Name=%FF", "%FF=a", "Limit=1x", "Limit=99999999999999999999", "Share=inf", "Share=1x",
+        "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u=1"})
+    EXPECT_EQ(decoded(form), "SerializationException") << form;
+  EXPECT_EQ(decoded("Tags=&Deep.Code=&Limit=-5&Name=a%26b%3D%2B+"),
+            R"({"Name":"a&b=+ ","Tags":[],"Limit":-5,"Deep":{"Code":""}})");
+}
+
+TEST(Query, ManyFieldsAreRefusedAndNotGatheredForHours) {
+  std::string form;
+  for (int i = 0; i < 300'000; ++i) form += "f" + std::to_string(i) + "=&";
+  EXPECT_EQ(decoded(form), "SerializationException");
+  form.resize(60'000);
+  EXPECT_EQ(decoded(form.substr(0, form.rfind('&'))), "{}");
 }
 
 TEST(Query, WritesXml) {
@@ -89,6 +148,8 @@ TEST(Query, WritesXml) {
 task<Result<Answer>> greet(Call call) {
   const std::string name = get_string(call.input, "Name");
   if (name == "nobody") co_return fail(Fault::not_found, "NobodyException", "nobody is here");
+  if (name == "denied") co_return fail(Fault::denied, "AccessDeniedException", "you may not");
+  if (name == "throws") throw std::runtime_error("broken");
   Answer answer;
   const auto titles = get_strings(call.input, "Titles");
   answer.output["Greeting"] = "hello " + join(titles, " ") + (titles.empty() ? "" : " ") + name;
@@ -166,6 +227,54 @@ TEST(Door, AnUnknownOperationIs400InEveryProtocol) {
   EXPECT_NE(answer.body.find("<Code>InvalidAction</Code>"), std::string::npos);
 }
 
+Asked query_call(std::string form) {
+  Asked asked;
+  asked.request.method = "POST";
+  asked.request.target = "/";
+  asked.request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
+  asked.body = std::move(form);
+  return asked;
+}
+
+TEST(Door, TheQueryProtocolHasNamesOfItsOwn) {
+  const auto code = [](const std::string& form) {
+    const auto answer = ask(query_call(form));
+    const auto begin = answer.body.find("<Code>") + 6;
+    return std::to_string(answer.status) + " " + answer.body.substr(begin, answer.body.find("</Code>") - begin);
+  };
+  EXPECT_EQ(code("Version=2015"), "400 MissingAction");
+  EXPECT_EQ(code(""), "400 MissingAction");
+  EXPECT_EQ(code("Action=Greet&Version=2014&Name=Ann"), "400 InvalidAction");
+  EXPECT_EQ(code("Action=Greet&Name=Ann"), "400 InvalidAction");
+  EXPECT_NE(
+      ask(query_call("Action=Greet")).body.find("Could not find operation Greet for version NO_VERSION_SPECIFIED"),
+      std::string::npos);
+  EXPECT_EQ(code("Action=Greet&Version=2015&Name.x=1"), "400 MalformedInput");
+  EXPECT_EQ(code("Action=Greet&Version=2015&Name=denied"), "403 AccessDenied");
+  EXPECT_EQ(ask(json_call("Greeter_1.Greet", R"({"Name":"denied"})")).headers.get("x-amzn-ErrorType"),
+            "AccessDeniedException");
+}
+
+TEST(Door, AnExceptionIsAnErrorInTheProtocolsShape) {
+  const auto json = ask(json_call("Greeter_1.Greet", R"({"Name":"throws"})"));
+  EXPECT_EQ(json.status, 500);
+  EXPECT_EQ(json.headers.get("x-amzn-ErrorType"), "InternalFailure");
+  EXPECT_EQ(json.headers.get("x-amzn-RequestId"), "id-1");
+  const auto xml = ask(query_call("Action=Greet&Version=2015&Name=throws"));
+  EXPECT_EQ(xml.status, 500);
+  EXPECT_NE(xml.body.find("<Type>Receiver</Type><Code>InternalFailure</Code>"), std::string::npos);
+}
+
+TEST(Door, NoBodyNoObjectAndTooDeepAreNotServerErrors) {
+  for (const std::string& body :
+       {std::string(), std::string("[]"), std::string("1"), std::string("{\"Name\":\"\xff\"}"),
+        std::string(100'000, '['), std::string("{\"Name\":\"Ann\"} x")})
+    EXPECT_EQ(ask(json_call("Greeter_1.Greet", body)).status, 400) << body.substr(0, 20);
+  Asked get = json_call("Greeter_1.Greet", "");
+  get.request.method = "GET";
+  EXPECT_EQ(ask(get).headers.get("x-amzn-ErrorType"), "UnknownOperationException");
+}
+
 TEST(Door, SpeaksQuery) {
   Asked query;
   query.request.method = "POST";
@@ -183,6 +292,13 @@ TEST(Door, SpeaksRestJson) {
   rest.request.method = "POST";
   rest.request.target = "/2015/people/A%2Fn/greet?loud=true";
   EXPECT_EQ(ask(rest).body, R"({"Greeting":"hello A/n"})");
+  rest.request.target = "/2015/people/Ann/greet?lout=true";
+  EXPECT_EQ(ask(rest).headers.get("X-Slipway-Warning"), "lout: this query parameter is not known here and was ignored");
+  rest.body = R"({"Loud":true})";  // It travels in the query, not in the body.
+  EXPECT_EQ(ask(rest).body, R"({"Greeting":"hello Ann"})");
+  rest.body = "";
+  rest.request.target = "/2015/people/%FF/greet";
+  EXPECT_EQ(ask(rest).headers.get("x-amzn-ErrorType"), "SerializationException");
   rest.request.target = "/2015/people/nobody/greet";
   const auto missing = ask(rest);
   EXPECT_EQ(missing.status, 404);
