@@ -94,9 +94,13 @@ class Api {
     co_return answer_with("Role", describe(*role));
   }
 
-  task<Result<Answer>> list_all_roles(Call) {
+  task<Result<Answer>> list_all_roles(Call call) {
     json::array roles;
-    for (const Role& role : list_roles(authority_.db().read())) roles.push_back(describe(role));
+    // All roles have the path "/", so a longer prefix has none.
+    const bool listed = get_string(call.input, "PathPrefix", "/") == "/";
+    for (const Role& role : list_roles(authority_.db().read())) {
+      if (listed) roles.push_back(describe(role));
+    }
     Answer answer = answer_with("Roles", roles);
     answer.output["IsTruncated"] = false;
     co_return answer;
@@ -303,7 +307,8 @@ class Api {
   task<Result<Answer>> assume_role(Call call) {
     const Duration lifetime = std::chrono::seconds(get_int(call.input, "DurationSeconds", kSessionSecondsDefault));
     auto made = co_await authority_.assume(call.caller, get_string(call.input, "RoleArn"),
-                                           get_string(call.input, "RoleSessionName"), lifetime);
+                                           get_string(call.input, "RoleSessionName"), lifetime,
+                                           get_string(call.input, "ExternalId"));
     if (!made) co_return fail(made);
     Answer answer;
     answer.output = {
@@ -340,16 +345,21 @@ struct Adder {
   std::shared_ptr<Api> api;
   void operator()(const char* name, wire::Shape input, Method method) const {
     auto own = api;
-    service.operations.push_back(
-        {.name = name,
-         .input = std::move(input),
-         .handler = [own, method](Call call) { return ((*own).*method)(std::move(call)); },
-         .resource =
-             [](const Call& call) {
-               const std::string role = get_string(call.input, "RoleName");
-               return role.empty() ? get_string(call.input, "RoleArn", get_string(call.input, "PolicyArn", "*"))
-                                   : fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role);
-             }});
+    service.operations.push_back({.name = name,
+                                  .input = std::move(input),
+                                  .handler = [own, method](Call call) { return ((*own).*method)(std::move(call)); },
+                                  .resource =
+                                      [](const Call& call) {
+                                        const std::string role = get_string(call.input, "RoleName");
+                                        if (!role.empty())
+                                          return fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role);
+                                        // CreatePolicy; elsewhere a policy's name stands beside its role's.
+                                        const std::string policy = get_string(call.input, "PolicyName");
+                                        if (!policy.empty())
+                                          return fmt::format("arn:aws:iam::{}:policy/{}", call.place.account, policy);
+                                        return get_string(call.input, "RoleArn",
+                                                          get_string(call.input, "PolicyArn", "*"));
+                                      }});
   }
 };
 
@@ -370,8 +380,7 @@ wire::Service iam_service(Authority& authority) {
   const Member role = required("RoleName", name);
   const Member arn = required("PolicyArn", text(20, 2048));
   const Shape tags = list(structure({optional("Key", text(1, 128)), optional("Value", text(0, 256))}));
-  const std::vector<Member> pages = {ignored("Marker", text()), ignored("MaxItems", integer(1, 1000)),
-                                     ignored("PathPrefix", text())};
+  const std::vector<Member> pages = {ignored("Marker", text()), ignored("MaxItems", integer(1, 1000))};
   const auto paged = [&](std::vector<Member> members) {
     members.insert(members.end(), pages.begin(), pages.end());
     return structure(std::move(members));
@@ -383,7 +392,7 @@ wire::Service iam_service(Authority& authority) {
                  refused("PermissionsBoundary", text(), "boundaries are not supported yet")}),
       &Api::create_role);
   add("GetRole", structure({role}), &Api::get_one_role);
-  add("ListRoles", paged({}), &Api::list_all_roles);
+  add("ListRoles", paged({optional("PathPrefix", text(1, 512))}), &Api::list_all_roles);
   add("DeleteRole", structure({role}), &Api::delete_role);
   add("UpdateAssumeRolePolicy", structure({role, required("PolicyDocument", document)}), &Api::update_trust);
   add("PutRolePolicy", structure({role, required("PolicyName", policy_name), required("PolicyDocument", document)}),
@@ -393,7 +402,8 @@ wire::Service iam_service(Authority& authority) {
   add("DeleteRolePolicy", structure({role, required("PolicyName", policy_name)}), &Api::delete_role_policy);
   add("AttachRolePolicy", structure({role, arn}), &Api::attach);
   add("DetachRolePolicy", structure({role, arn}), &Api::detach);
-  add("ListAttachedRolePolicies", paged({role}), &Api::list_attached);
+  add("ListAttachedRolePolicies", paged({role, refused("PathPrefix", text(), "policies have no paths here", "/")}),
+      &Api::list_attached);
   add("ListInstanceProfilesForRole", paged({role}), &Api::list_profiles);
   add("TagRole", structure({role, required("Tags", tags)}), &Api::tag_role);
   add("ListRoleTags", paged({role}), &Api::list_role_tags);
@@ -424,7 +434,8 @@ wire::Service sts_service(Authority& authority) {
                  optional("DurationSeconds", integer(900, 43200)),
                  refused("Policy", text(), "session policies are not supported yet"),
                  refused("PolicyArns", list(document()), "session policies are not supported yet"),
-                 ignored("ExternalId", text()), refused("SerialNumber", text(), "MFA is not supported"),
+                 optional("ExternalId", text(2, 1224, "[\\w+=,.@:/-]*")),
+                 refused("SerialNumber", text(), "MFA is not supported"),
                  refused("TokenCode", text(), "MFA is not supported"),
                  refused("Tags", list(document()), "session tags are not supported yet")}),
       &Api::assume_role);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/text.h"
 
@@ -37,12 +38,13 @@ bool any_glob(const std::vector<std::string>& patterns, const std::string& text,
 }
 
 // Condition operators without their modifiers.
-enum class Test { equals, equals_ignoring_case, like, boolean, null_key, unknown };
+enum class Test { equals, equals_ignoring_case, like, arn, boolean, null_key, unknown };
 struct Operator {
   Test test = Test::unknown;
   bool negated = false;
   bool if_exists = false;
   bool for_all = false;
+  bool for_any = false;
 };
 
 Operator read_operator(std::string name) {
@@ -51,6 +53,7 @@ Operator read_operator(std::string name) {
     out.for_all = true;
     name.erase(0, 13);
   } else if (name.starts_with("ForAnyValue:")) {
+    out.for_any = true;
     name.erase(0, 12);
   }
   if (name.ends_with("IfExists")) {
@@ -68,10 +71,10 @@ Operator read_operator(std::string name) {
                                                     {"StringNotEqualsIgnoreCase", Test::equals_ignoring_case, true},
                                                     {"StringLike", Test::like, false},
                                                     {"StringNotLike", Test::like, true},
-                                                    {"ArnEquals", Test::like, false},
-                                                    {"ArnNotEquals", Test::like, true},
-                                                    {"ArnLike", Test::like, false},
-                                                    {"ArnNotLike", Test::like, true},
+                                                    {"ArnEquals", Test::arn, false},
+                                                    {"ArnNotEquals", Test::arn, true},
+                                                    {"ArnLike", Test::arn, false},
+                                                    {"ArnNotLike", Test::arn, true},
                                                     {"Bool", Test::boolean, false},
                                                     {"Null", Test::null_key, false}}};
   for (const Known& known : kKnown) {
@@ -80,6 +83,19 @@ Operator read_operator(std::string name) {
     out.negated = known.negated;
   }
   return out;
+}
+
+// ARNs are compared part by part, so that '*' does not reach over a colon; the last part is the rest.
+bool arn_fits(std::string_view pattern, std::string_view arn) {
+  for (int part = 0; part < 5; ++part) {
+    const auto pattern_end = pattern.find(':');
+    const auto arn_end = arn.find(':');
+    if (pattern_end == std::string_view::npos || arn_end == std::string_view::npos) return false;
+    if (!glob_match(pattern.substr(0, pattern_end), arn.substr(0, arn_end))) return false;
+    pattern.remove_prefix(pattern_end + 1);
+    arn.remove_prefix(arn_end + 1);
+  }
+  return glob_match(pattern, arn);
 }
 
 bool value_fits(const Operator& op, const std::vector<std::string>& wanted, const std::string& value) {
@@ -92,6 +108,8 @@ bool value_fits(const Operator& op, const std::vector<std::string>& wanted, cons
         return equal_ignoring_case(pattern, value);
       case Test::like:
         return glob_match(pattern, value);
+      case Test::arn:
+        return arn_fits(pattern, value);
       default:
         return false;
     }
@@ -107,16 +125,17 @@ bool condition_holds(const std::string& operator_name, const json::object& tests
     const bool present = values != keys.end() && !values->second.empty();
     const auto wanted = texts_of(entry.value());
     if (op.test == Test::null_key) {
-      if (wanted.empty() || (wanted[0] == "true") == present) return false;
+      if (wanted.empty() || equal_ignoring_case(wanted[0], "true") == present) return false;
       continue;
     }
     if (!present) {
-      if (op.if_exists || op.for_all || op.negated) continue;
+      // ForAnyValue needs a value, even where a plain negated operator is true without one.
+      if (op.if_exists || op.for_all || (op.negated && !op.for_any)) continue;
       return false;
     }
     const auto fits = [&](const std::string& value) { return value_fits(op, wanted, value); };
-    const bool good = op.for_all || op.negated ? std::ranges::all_of(values->second, fits)
-                                               : std::ranges::any_of(values->second, fits);
+    const bool all = op.for_all || (op.negated && !op.for_any);
+    const bool good = all ? std::ranges::all_of(values->second, fits) : std::ranges::any_of(values->second, fits);
     if (!good) return false;
   }
   return true;
@@ -144,6 +163,7 @@ bool principal_fits(const json::object& statement, const Request& request) {
     const bool account =
         aws == request.principal_account || aws == "arn:aws:iam::" + request.principal_account + ":root";
     if (aws == "*" || account || aws == request.principal_arn) return true;
+    if (!request.principal_role.empty() && aws == request.principal_role) return true;
   }
   return false;
 }
@@ -175,6 +195,101 @@ std::vector<json::object> statements_of(const json::object& policy) {
 
 std::unexpected<Error> malformed(std::string why) {
   return fail(Fault::invalid, "MalformedPolicyDocument", std::move(why));
+}
+
+std::string_view key_of(const json::key_value_pair& entry) {
+  return {entry.key().data(), entry.key().size()};
+}
+
+// A text, or a list of texts that is not empty.
+bool is_text_or_texts(const json::value& value) {
+  if (value.is_string()) return true;
+  return value.is_array() && !value.get_array().empty() &&
+         std::ranges::all_of(value.get_array(), [](const json::value& one) { return one.is_string(); });
+}
+
+Result<void> check_action(const std::string& action, bool trust) {
+  if (trust && !equal_ignoring_case(action.substr(0, 4), "sts:"))
+    return malformed("AssumeRole policy may only specify STS AssumeRole actions.");
+  if (action == "*") return {};
+  const auto colons = std::ranges::count(action, ':');
+  if (colons == 0 || action.starts_with(':'))
+    return malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
+  if (colons > 1) return malformed("Actions/Condition can contain only one colon.");
+  return {};
+}
+
+Result<void> check_principal(const json::value& principal) {
+  if (principal.is_string() && view(principal.get_string()) == "*") return {};
+  if (!principal.is_object() || principal.get_object().empty())
+    return malformed("Invalid principal in policy: write \"*\", or an object of AWS, Service or Federated.");
+  for (const auto& kind : principal.get_object()) {
+    const bool known = key_of(kind) == "AWS" || key_of(kind) == "Service" || key_of(kind) == "Federated";
+    if (!known || !is_text_or_texts(kind.value()))
+      return malformed(fmt::format("Invalid principal in policy: \"{}\"", key_of(kind)));
+    for (const std::string& name : texts_of(kind.value())) {
+      const bool account = name.size() == 12 && name.find_first_not_of("0123456789") == std::string::npos;
+      const bool arn = name.starts_with("arn:aws:iam::") || name.starts_with("arn:aws:sts::");
+      if (key_of(kind) == "AWS" && name != "*" && !account && !arn)
+        return malformed(fmt::format("Invalid principal in policy: \"AWS\":\"{}\"", name));
+      if (key_of(kind) == "Service" && name.find('.') == std::string::npos)
+        return malformed(fmt::format("Invalid principal in policy: \"SERVICE\":\"{}\"", name));
+    }
+  }
+  return {};
+}
+
+Result<void> check_condition(const json::value& condition) {
+  if (!condition.is_object()) return malformed("Syntax errors in policy: Condition must be an object.");
+  for (const auto& entry : condition.get_object()) {
+    if (read_operator(std::string(key_of(entry))).test == Test::unknown)
+      return malformed(fmt::format("The condition operator {} is not supported here.", key_of(entry)));
+    if (!entry.value().is_object())
+      return malformed(fmt::format("Syntax errors in policy: {} must be an object.", key_of(entry)));
+    for (const auto& key : entry.value().get_object()) {
+      if (texts_of(key.value()).empty())
+        return malformed(fmt::format("Syntax errors in policy: {} has no value.", key_of(key)));
+    }
+  }
+  return {};
+}
+
+Result<void> check_statement(const json::object& statement, bool trust) {
+  static constexpr std::array<std::string_view, 8> kElements = {"Sid",       "Effect",   "Principal",   "Action",
+                                                                "NotAction", "Resource", "NotResource", "Condition"};
+  for (const auto& entry : statement) {
+    // A misspelt Condition that was ignored would allow everything.
+    if (std::ranges::find(kElements, key_of(entry)) == kElements.end())
+      return malformed(fmt::format("Syntax errors in policy: {} is not supported in a statement.", key_of(entry)));
+  }
+  const std::string effect = get_string(statement, "Effect");
+  if (effect != "Allow" && effect != "Deny") return malformed("Syntax errors in policy: Effect must be Allow or Deny.");
+  for (const char* name : {"Action", "NotAction", "Resource", "NotResource"}) {
+    if (has(statement, name) && !is_text_or_texts(statement.at(name)))
+      return malformed(fmt::format("Syntax errors in policy: {} must be a text or a list of texts.", name));
+  }
+  if (has(statement, "Action") == has(statement, "NotAction"))
+    return malformed(has(statement, "Action") ? "Syntax errors in policy: Action and NotAction exclude each other."
+                                              : "Policy statement must contain actions.");
+  for (const std::string& action : texts_of(statement, has(statement, "Action") ? "Action" : "NotAction")) {
+    if (auto good = check_action(action, trust); !good) return good;
+  }
+  if (trust && !has(statement, "Principal")) return malformed("Policy statement must contain a Principal.");
+  if (!trust && has(statement, "Principal")) return malformed("Policy document should not specify a principal.");
+  if (trust && (has(statement, "Resource") || has(statement, "NotResource")))
+    return malformed("Has prohibited field Resource");
+  if (!trust && has(statement, "Resource") == has(statement, "NotResource"))
+    return malformed(has(statement, "Resource")
+                         ? "Syntax errors in policy: Resource and NotResource exclude each other."
+                         : "Policy statement must contain resources.");
+  for (const std::string& resource : texts_of(statement, has(statement, "Resource") ? "Resource" : "NotResource")) {
+    if (resource != "*" && !resource.starts_with("arn:"))
+      return malformed(fmt::format("Resource {} must be in ARN format or \"*\".", resource));
+  }
+  if (trust) {
+    if (auto good = check_principal(statement.at("Principal")); !good) return good;
+  }
+  return statement.contains("Condition") ? check_condition(statement.at("Condition")) : Result<void>{};
 }
 
 }  // namespace
@@ -216,25 +331,23 @@ Result<json::object> parse_policy(std::string_view text, bool with_principal) {
     return malformed(parsed ? "This policy contains invalid Json"
                             : "This policy contains invalid Json: " + parsed.error().message);
   const json::object& policy = parsed->get_object();
+  for (const auto& entry : policy) {
+    if (key_of(entry) != "Version" && key_of(entry) != "Id" && key_of(entry) != "Statement")
+      return malformed(fmt::format("Syntax errors in policy: {} is not an element of a policy.", key_of(entry)));
+  }
+  const std::string version = get_string(policy, "Version", "2008-10-17");
+  if (version != "2012-10-17" && version != "2008-10-17")
+    return malformed("Syntax errors in policy: Version must be 2012-10-17.");
   const auto statements = statements_of(policy);
-  if (statements.empty()) return malformed("Syntax errors in policy: it has no Statement.");
+  const auto* written = find(policy, "Statement");
+  if (statements.empty() || (written->is_array() && written->get_array().size() != statements.size()))
+    return malformed("Syntax errors in policy: Statement must be an object or a list of objects.");
+  std::set<std::string> sids;
   for (const json::object& statement : statements) {
-    const std::string effect = get_string(statement, "Effect");
-    if (effect != "Allow" && effect != "Deny")
-      return malformed("Syntax errors in policy: Effect must be Allow or Deny.");
-    if (texts_of(statement, "Action").empty() && texts_of(statement, "NotAction").empty())
-      return malformed("Policy statement must contain actions.");
-    if (with_principal && !has(statement, "Principal")) return malformed("Policy statement must contain a Principal.");
-    if (!with_principal && has(statement, "Principal"))
-      return malformed("Policy document should not specify a principal.");
-    if (!with_principal && !has(statement, "Resource") && !has(statement, "NotResource"))
-      return malformed("Policy statement must contain resources.");
-    if (with_principal && has(statement, "Resource")) return malformed("Has prohibited field Resource");
-    for (const auto& entry : get_object(statement, "Condition")) {
-      if (read_operator(std::string(entry.key())).test == Test::unknown)
-        return malformed(fmt::format("The condition operator {} is not supported here.",
-                                     std::string_view(entry.key().data(), entry.key().size())));
-    }
+    if (auto good = check_statement(statement, with_principal); !good) return fail(good);
+    const std::string sid = get_string(statement, "Sid");
+    if (!sid.empty() && !sids.insert(sid).second)
+      return malformed("Statement IDs (SID) in a single policy must be unique.");
     if (json::serialize(statement).find("${") != std::string::npos)
       return malformed("Policy variables (${…}) are not supported here.");
   }

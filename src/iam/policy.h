@@ -13,9 +13,10 @@ namespace slipway::iam {
 using ConditionKeys = std::map<std::string, std::vector<std::string>>;
 
 struct Request {
-  std::string action;         // "ecs:UpdateService"
-  std::string resource;       // ARN or "*"
-  std::string principal_arn;  // For policies with a Principal.
+  std::string action;          // "ecs:UpdateService"
+  std::string resource;        // ARN or "*"
+  std::string principal_arn;   // For policies with a Principal: of a user or of a role's session.
+  std::string principal_role;  // Of a session: its role's ARN, by which policies mean all its sessions.
   std::string principal_account;
   std::string principal_service;  // "lambda.amazonaws.com"; empty for users and roles.
   ConditionKeys keys;
@@ -32,8 +33,8 @@ Decision evaluate(const std::vector<json::object>& policies, const Request& requ
 // it leaves to the callers' own policies.
 Decision evaluate_of_resource(std::string_view policy, const Request& request, const std::string& role_arn);
 
-// Fails with "MalformedPolicyDocument" and what is wrong: not JSON, a missing Effect or Action, an operator that we
-// cannot evaluate (a condition that we ignored would allow too much).
+// Fails with "MalformedPolicyDocument" and what is wrong: not JSON, an element that is missing, misspelt or of the
+// wrong form, an operator that we cannot evaluate (a condition that we ignored would allow too much).
 Result<json::object> parse_policy(std::string_view text, bool with_principal);
 
 }  // namespace slipway::iam

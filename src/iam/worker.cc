@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kSecretBytes = 30;  // 40 characters in base64.
 constexpr std::size_t kTokenBytes = 96;
+constexpr long long kSessionSeconds = 3600;  // The most, unless the role says more, and of a session that asks.
 
 Role read_role(const database::Row& row) {
   Role role{.name = row.text(0)};
@@ -171,16 +172,40 @@ std::vector<json::object> Authority::policies_of(const Role& role) {
   return policies;
 }
 
-Result<void> Authority::authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
-                                  const ConditionKeys& keys, const std::string& resource_policy) {
-  if (caller.administrator || action == "sts:GetCallerIdentity") return {};
-  const auto role = get_role(db_.read(), role_name(caller.arn));
+// The role of a session; nullopt when it is gone, even when another has its name now.
+std::optional<Role> Authority::role_of(const wire::Caller& caller) {
+  auto role = get_role(db_.read(), role_name(caller.arn));
+  if (role && !caller.user_id.starts_with(role->id + ":")) return std::nullopt;
+  return role;
+}
+
+// The keys that AWS gives to every request
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html), as far as they are known
+// here.
+Request Authority::request_of(const wire::Caller& caller, const std::string& action, const std::string& resource) {
+  const auto role = role_of(caller);
   Request request{.action = action,
                   .resource = resource,
                   .principal_arn = caller.arn,
-                  .principal_account = caller.account,
-                  .keys = keys};
+                  .principal_role = role ? role->arn : "",
+                  .principal_account = caller.account};
+  const bool global = action.starts_with("iam:") || action.starts_with("sts:");
   request.keys["aws:principalarn"] = {role ? role->arn : caller.arn};
+  request.keys["aws:principalaccount"] = {caller.account};
+  request.keys["aws:principaltype"] = {role ? "AssumedRole" : "User"};
+  request.keys["aws:userid"] = {caller.user_id};
+  request.keys["aws:requestedregion"] = {global ? "us-east-1" : place_.region};
+  request.keys["aws:securetransport"] = {"false"};
+  request.keys["aws:viaawsservice"] = {"false"};
+  return request;
+}
+
+Result<void> Authority::authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
+                                  const ConditionKeys& keys, const std::string& resource_policy) {
+  if (caller.administrator || action == "sts:GetCallerIdentity") return {};
+  const auto role = role_of(caller);
+  Request request = request_of(caller, action, resource);
+  request.keys.insert(keys.begin(), keys.end());
   const Decision decision = role ? evaluate(policies_of(*role), request, false) : Decision::implicitly_denied;
   const Decision granted = evaluate_of_resource(resource_policy, request, role ? role->arn : caller.arn);
   if (granted == Decision::explicitly_denied)
@@ -190,20 +215,28 @@ Result<void> Authority::authorize(const wire::Caller& caller, const std::string&
                             caller.arn, action, resource));
   if (decision == Decision::allowed) return {};
   if (granted == Decision::allowed && decision == Decision::implicitly_denied) return {};
-  const char* why = decision == Decision::explicitly_denied ? "with an explicit deny in an identity-based policy"
-                                                            : "because no identity-based policy allows the";
-  const std::string tail =
-      decision == Decision::explicitly_denied ? std::string(why) : fmt::format("{} {} action", why, action);
+  if (decision == Decision::implicitly_denied && role && action == "sts:AssumeRole") {
+    // Without an account only a statement that names the caller itself fits.
+    request.principal_account.clear();
+    const auto wanted = get_role(db_.read(), role_name(resource));
+    if (wanted && wanted->arn == resource && evaluate({wanted->trust}, request, true) == Decision::allowed) return {};
+  }
+  const std::string why = decision == Decision::explicitly_denied
+                              ? "with an explicit deny in an identity-based policy"
+                              : fmt::format("because no identity-based policy allows the {} action", action);
   return fail(
       Fault::denied, "AccessDeniedException",
-      fmt::format("User: {} is not authorized to perform: {} on resource: {} {}", caller.arn, action, resource, tail));
+      fmt::format("User: {} is not authorized to perform: {} on resource: {} {}", caller.arn, action, resource, why));
 }
 
 Result<void> Authority::check_role(const std::string& role_arn, const std::string& service) {
   const auto role = get_role(db_.read(), role_name(role_arn));
   if (!role || role->arn != role_arn)
     return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role {} does not exist.", role_arn));
-  const Request request{.action = "sts:AssumeRole", .resource = role_arn, .principal_service = service};
+  const Request request{.action = "sts:AssumeRole",
+                        .resource = role_arn,
+                        .principal_service = service,
+                        .keys = {{"aws:sourceaccount", {place_.account}}}};
   if (evaluate({role->trust}, request, true) != Decision::allowed)
     return fail(Fault::denied, "AccessDenied",
                 fmt::format("The trust policy of {} does not let {} assume it.", role_arn, service));
@@ -238,17 +271,23 @@ task<Result<Credentials>> Authority::service_session(std::string role_arn, std::
 }
 
 task<Result<Credentials>> Authority::assume(wire::Caller caller, std::string role_arn, std::string session_name,
-                                            Duration lifetime) {
+                                            Duration lifetime, std::string external_id) {
   const auto role = get_role(db_.read(), role_name(role_arn));
-  const Request request{.action = "sts:AssumeRole",
-                        .resource = role_arn,
-                        .principal_arn = caller.arn,
-                        .principal_account = caller.account};
+  Request request = request_of(caller, "sts:AssumeRole", role_arn);
+  request.keys["sts:rolesessionname"] = {session_name};
+  if (!external_id.empty()) request.keys["sts:externalid"] = {external_id};
   const bool trusted = role && role->arn == role_arn && evaluate({role->trust}, request, true) == Decision::allowed;
   if (!trusted)
     co_return fail(
         Fault::denied, "AccessDenied",
         fmt::format("User: {} is not authorized to perform: sts:AssumeRole on resource: {}", caller.arn, role_arn));
+  const Duration most = std::chrono::seconds(get_int(role->about, "MaxSessionDuration", kSessionSeconds));
+  if (lifetime > most)
+    co_return fail(Fault::invalid, "ValidationError",
+                   "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+  if (!caller.administrator && lifetime > std::chrono::seconds(kSessionSeconds))
+    co_return fail(Fault::invalid, "ValidationError",
+                   "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
   co_return co_await open_session(*role, session_name, lifetime);
 }
 

@@ -53,15 +53,18 @@ class Authority {
   // Fails with Fault::denied, "AccessDeniedException", in AWS's words.  `resource_policy` is the text of the resource's
   // own policy, "" for none: within an account it may allow what the caller's policies do not, and a Deny of either
   // wins.
+  // For sts:AssumeRole the role's trust policy is its resource policy: who is named there directly needs no policy of
+  // its own.
   Result<void> authorize(const wire::Caller& caller, const std::string& action, const std::string& resource,
                          const ConditionKeys& keys = {}, const std::string& resource_policy = {});
 
   // Temporary credentials of `role_arn` for a service that its trust policy names, e.g. "lambda.amazonaws.com".
   task<Result<Credentials>> service_session(std::string role_arn, std::string service, std::string session_name,
                                             Duration lifetime);
-  // The same for a caller (sts:AssumeRole).
+  // The same for a caller (sts:AssumeRole).  Fails with "ValidationError" for a lifetime beyond the role's maximum, or
+  // beyond an hour when a session of a role asks.
   task<Result<Credentials>> assume(wire::Caller caller, std::string role_arn, std::string session_name,
-                                   Duration lifetime);
+                                   Duration lifetime, std::string external_id);
   // Whether the role exists and its trust policy names `service`.
   Result<void> check_role(const std::string& role_arn, const std::string& service);
 
@@ -74,6 +77,8 @@ class Authority {
  private:
   task<Result<Credentials>> open_session(Role role, std::string session_name, Duration lifetime);
   std::vector<json::object> policies_of(const Role& role);
+  std::optional<Role> role_of(const wire::Caller& caller);
+  Request request_of(const wire::Caller& caller, const std::string& action, const std::string& resource);
 
   database::Database& db_;
   host::Clock& clock_;

@@ -193,7 +193,10 @@ class Region {
       const std::string action = operation.action.empty() ? service.name + ":" + operation.name : operation.action;
       const std::string resource = operation.resource ? operation.resource(call) : "*";
       const std::string policy = service.name == "ecr" ? registry_.policy_of(resource) : "";
-      return authority_.authorize(call.caller, action, resource, {}, policy);
+      auto allowed = authority_.authorize(call.caller, action, resource, {}, policy);
+      const std::string role = operation.passed_role ? operation.passed_role(call) : "";
+      if (!allowed || role.empty()) return allowed;
+      return authority_.authorize(call.caller, "iam:PassRole", role, {{"iam:passedtoservice", {operation.passed_to}}});
     };
     parts.health = [this] {
       return json::object{{"status", "running"},

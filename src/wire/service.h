@@ -55,7 +55,10 @@ struct Operation {
   std::string path = {};
   // The resource that the caller must be allowed to use, for iam; empty function: "*".
   std::function<std::string(const Call&)> resource = {};
-  std::string action = {};  // Where the IAM action differs from the name: "lambda:InvokeFunction" for Invoke.
+  // A role that the call hands to a service, "" when none: the caller needs iam:PassRole on it as well.
+  std::function<std::string(const Call&)> passed_role = {};
+  std::string passed_to = {};  // "lambda.amazonaws.com"
+  std::string action = {};     // Where the IAM action differs from the name: "lambda:InvokeFunction" for Invoke.
 };
 
 enum class Protocol { json_1_0, json_1_1, query, rest_json };
