@@ -199,6 +199,35 @@ Result<std::optional<ContainerEndpoint>> container_endpoint(const Environment& e
                            .target = path == std::string::npos ? "/" : full.substr(path)};
 }
 
+Result<std::string> metadata_endpoint(const Environment& environment, const Profiles& profiles,
+                                      const std::string& profile) {
+  const auto found = profiles.profiles.find(profile);
+  const Properties settings = found == profiles.profiles.end() ? Properties{} : found->second;
+  std::string url = variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  if (url.empty()) url = property(settings, "ec2_metadata_service_endpoint");
+  if (!url.empty()) {
+    const bool http = url.starts_with("http://") || url.starts_with("https://");
+    if (!http || url.find_first_of(" \t\r\n") != std::string::npos)
+      return fail(Fault::invalid, "InvalidMetadataEndpoint",
+                  fmt::format("the endpoint of the instance metadata is no URL: {}", url));
+    while (url.ends_with('/')) url.pop_back();
+    return url;
+  }
+  std::string mode = variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+  if (mode.empty()) mode = property(settings, "ec2_metadata_service_endpoint_mode");
+  if (mode.empty() || equal_ignoring_case(mode, "IPv4")) return "http://169.254.169.254";
+  if (equal_ignoring_case(mode, "IPv6")) return "http://[fd00:ec2::254]";
+  return fail(Fault::invalid, "InvalidMetadataEndpoint",
+              fmt::format("`{}` is not a valid endpoint mode of the instance metadata; allowed: IPv4, IPv6", mode));
+}
+
+Result<Credentials> read_process_output(std::string_view output) {
+  const auto parsed = parse_json(output);
+  if (parsed && parsed->is_object() && get_int(parsed->get_object(), "Version") != 1)
+    return fail(Fault::denied, "CredentialsNotFound", "credential_process must print \"Version\": 1");
+  return read_credentials_json(output);
+}
+
 Result<Credentials> read_credentials_json(std::string_view body) {
   const auto parsed = parse_json(body);
   if (!parsed || !parsed->is_object())

@@ -65,6 +65,16 @@ struct ContainerEndpoint {
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 Result<std::optional<ContainerEndpoint>> container_endpoint(const Environment& environment);
 
+// Where instance metadata is asked: AWS_EC2_METADATA_SERVICE_ENDPOINT, the profile's
+// ec2_metadata_service_endpoint, else the address of their endpoint mode (IPv4 or IPv6).  Fails with
+// Fault::invalid, "InvalidMetadataEndpoint".
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html
+Result<std::string> metadata_endpoint(const Environment& environment, const Profiles& profiles,
+                                      const std::string& profile);
+
+// What a credential_process prints: as read_credentials_json(), and "Version": 1.
+Result<Credentials> read_process_output(std::string_view output);
+
 // What containers, instance metadata and credential_process answer.  Fails with Fault::denied,
 // "CredentialsNotFound".
 Result<Credentials> read_credentials_json(std::string_view body);

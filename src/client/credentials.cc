@@ -17,7 +17,6 @@ constexpr int kAttemptsMax = 3;
 constexpr Duration kStsLimit = 10s;
 constexpr Duration kContainerLimit = 2s;
 constexpr Duration kInstanceLimit = 1s;  // Off EC2 nobody answers there; do not keep a command waiting.
-constexpr std::string_view kInstanceEndpoint = "http://169.254.169.254";
 constexpr std::string_view kInstanceRoles = "/latest/meta-data/iam/security-credentials/";
 constexpr std::string_view kInstanceTokenSeconds = "21600";
 
@@ -143,9 +142,12 @@ struct CredentialChain::State {
 
   task<Result<std::string>> ask_instance(std::string method, std::string target, std::string header,
                                          std::string value) {
-    http::ClientRequest request{.method = std::move(method), .target = std::move(target)};
+    const auto url = metadata_endpoint(environment, profiles, profile);
+    if (!url) co_return fail(url);
+    const BaseUrl base = split_url(*url);
+    http::ClientRequest request{.method = std::move(method), .target = base.prefix + target};
     request.headers.set(header, std::move(value));
-    auto answer = co_await send(std::string(kInstanceEndpoint), std::move(request), kInstanceLimit, kAttemptsMax);
+    auto answer = co_await send(base.endpoint, std::move(request), kInstanceLimit, kAttemptsMax);
     if (!answer) co_return fail(answer);
     co_return std::move(answer->body);
   }
@@ -193,7 +195,7 @@ struct CredentialChain::State {
       case Source::Kind::process: {
         const auto output = surroundings->run(source.command);
         if (!output) co_return fail(output);
-        auto found = read_credentials_json(*output);
+        auto found = read_process_output(*output);
         if (found && found->account_id.empty()) found->account_id = source.account_id;
         co_return found;
       }
@@ -225,7 +227,10 @@ struct CredentialChain::State {
     if (!read) co_return fail(read);
     const auto chain = profile_chain(profiles, profile);
     if (chain) co_return co_await follow(*chain);
-    if (chain.error().fault != Fault::not_found || !chosen_profile.empty())
+    // A profile that somebody named and that is not there is a mistake, not a reason to look elsewhere.
+    const bool named = !chosen_profile.empty() ||
+                       (!variable(environment, "AWS_PROFILE").empty() && !profiles.profiles.contains(profile));
+    if (chain.error().fault != Fault::not_found || named)
       co_return fail(Fault::denied, "CredentialsNotFound", chain.error().message);
     const auto identity = environment_web_identity(environment);
     if (identity) co_return co_await take_web_identity(*identity);

@@ -163,6 +163,30 @@ TEST_F(CredentialsData, AsksOnlySafeContainerAddresses) {
   EXPECT_FALSE(container_endpoint({{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x"}}));
 }
 
+TEST_F(CredentialsData, FindsTheInstanceMetadata) {
+  const json::value data = read_json(test_data() / "imds-config" / "imds-endpoint-tests.json");
+  int cases = 0;
+  for (const auto& item : data.at("tests").as_array()) {
+    const json::object& test = item.as_object();
+    if (has(test, "mode_override") || has(test, "endpoint_override")) continue;  // Settings of that SDK's own code.
+    SCOPED_TRACE(get_string(test, "docs"));
+    const auto profiles = parse_profiles(get_string(get_object(test, "fs"), "config"), "");
+    ASSERT_TRUE(profiles);
+    const auto endpoint = metadata_endpoint(environment_of(get_object(test, "env")), *profiles, "default");
+    const json::object result = get_object(test, "result");
+    ASSERT_EQ(endpoint.has_value(), has(result, "Ok"));
+    if (endpoint) EXPECT_EQ(*endpoint + "/latest/api/token", get_string(result, "Ok"));
+    ++cases;
+  }
+  EXPECT_GE(cases, 11);
+}
+
+TEST(CredentialChain, AProcessMustSayItsVersion) {
+  EXPECT_TRUE(read_process_output(R"({"Version":1,"AccessKeyId":"A","SecretAccessKey":"S"})"));
+  EXPECT_FALSE(read_process_output(R"({"Version":2,"AccessKeyId":"A","SecretAccessKey":"S"})"));
+  EXPECT_FALSE(read_process_output(R"({"AccessKeyId":"A","SecretAccessKey":"S"})"));
+}
+
 TEST_F(CredentialsData, FindsTheFiles) {
   const json::value data = read_json(test_data() / "file-location-tests.json");
   for (const auto& item : data.at("tests").as_array()) {
@@ -301,6 +325,17 @@ TEST(CredentialChain, RenewsBeforeTheEndAndToleratesAFailureUntilItMatters) {
   EXPECT_EQ(run(chain.get())->access_key_id, "A2");
   machine->at = machine->at + std::chrono::minutes(5);
   EXPECT_FALSE(run(chain.get()));
+}
+
+TEST(CredentialChain, AProfileThatIsNotThereIsAnErrorAndNothingElseIsAsked) {
+  const auto surroundings = std::make_shared<Renewing>();
+  CredentialChain chain(
+      {{"HOME", "/home"}, {"AWS_PROFILE", "nobody"}, {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/c"}}, "",
+      surroundings);
+  const auto found = run(chain.get());
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().message, "there is no profile nobody");
+  EXPECT_EQ(surroundings->asked, 0);
 }
 
 }  // namespace

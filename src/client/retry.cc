@@ -66,6 +66,8 @@ Repeat repeat_class(const Error& error, int status) {
   if (among(kThrottlingCodes, error.code) || error.fault == Fault::throttled) return Repeat::throttled;
   if (status == 500 || status == 502 || status == 503 || status == 504) return Repeat::transient;
   if (error.code == "RequestTimeout" || error.code == "RequestTimeoutException") return Repeat::transient;
+  // STS could not ask who signed a web identity's token.
+  if (error.code == "IDPCommunicationError") return Repeat::transient;
   const bool connection = error.code == "ConnectFailed" || error.code == "ConnectionClosed" || error.code == "Timeout";
   return status == 0 && connection ? Repeat::transient : Repeat::never;
 }

@@ -63,7 +63,7 @@ class Api {
   explicit Api(Authority& authority) : authority_(authority) {}
 
   task<Result<Answer>> create_role(Call call) {
-    auto trust = parse_policy(get_string(call.input, "AssumeRolePolicyDocument"), true);
+    auto trust = parse_trust(get_string(call.input, "AssumeRolePolicyDocument"));
     if (!trust) co_return fail(trust);
     Role role{.name = get_string(call.input, "RoleName"),
               .id = "AROA" + authority_.random().alphanumeric_upper(17),
@@ -124,7 +124,7 @@ class Api {
   }
 
   task<Result<Answer>> update_trust(Call call) {
-    auto trust = parse_policy(get_string(call.input, "PolicyDocument"), true);
+    auto trust = parse_trust(get_string(call.input, "PolicyDocument"));
     if (!trust) co_return fail(trust);
     const json::object document = *trust;
     co_return co_await edit(call, [document](Role& role) -> Result<void> {

@@ -208,9 +208,7 @@ bool is_text_or_texts(const json::value& value) {
          std::ranges::all_of(value.get_array(), [](const json::value& one) { return one.is_string(); });
 }
 
-Result<void> check_action(const std::string& action, bool trust) {
-  if (trust && !equal_ignoring_case(action.substr(0, 4), "sts:"))
-    return malformed("AssumeRole policy may only specify STS AssumeRole actions.");
+Result<void> check_action(const std::string& action) {
   if (action == "*") return {};
   const auto colons = std::ranges::count(action, ':');
   if (colons == 0 || action.starts_with(':'))
@@ -272,7 +270,7 @@ Result<void> check_statement(const json::object& statement, bool trust) {
     return malformed(has(statement, "Action") ? "Syntax errors in policy: Action and NotAction exclude each other."
                                               : "Policy statement must contain actions.");
   for (const std::string& action : texts_of(statement, has(statement, "Action") ? "Action" : "NotAction")) {
-    if (auto good = check_action(action, trust); !good) return good;
+    if (auto good = check_action(action); !good) return good;
   }
   if (trust && !has(statement, "Principal")) return malformed("Policy statement must contain a Principal.");
   if (!trust && has(statement, "Principal")) return malformed("Policy document should not specify a principal.");
@@ -350,6 +348,18 @@ Result<json::object> parse_policy(std::string_view text, bool with_principal) {
       return malformed("Statement IDs (SID) in a single policy must be unique.");
     if (json::serialize(statement).find("${") != std::string::npos)
       return malformed("Policy variables (${…}) are not supported here.");
+  }
+  return policy;
+}
+
+Result<json::object> parse_trust(std::string_view text) {
+  auto policy = parse_policy(text, true);
+  if (!policy) return policy;
+  for (const json::object& statement : statements_of(*policy)) {
+    for (const std::string& action : texts_of(statement, "Action")) {
+      if (!equal_ignoring_case(action.substr(0, 4), "sts:"))
+        return malformed("AssumeRole policy may only specify STS AssumeRole actions.");
+    }
   }
   return policy;
 }

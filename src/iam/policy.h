@@ -36,5 +36,7 @@ Decision evaluate_of_resource(std::string_view policy, const Request& request, c
 // Fails with "MalformedPolicyDocument" and what is wrong: not JSON, an element that is missing, misspelt or of the
 // wrong form, an operator that we cannot evaluate (a condition that we ignored would allow too much).
 Result<json::object> parse_policy(std::string_view text, bool with_principal);
+// A role's trust policy: as parse_policy() with principals, and about assuming the role only.
+Result<json::object> parse_trust(std::string_view text);
 
 }  // namespace slipway::iam

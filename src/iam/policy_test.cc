@@ -126,7 +126,7 @@ TEST(Policy, ArnsAreComparedPartByPart) {
 }
 
 std::string refusal(const std::string& text, bool trust = false) {
-  const auto parsed = parse_policy(text, trust);
+  const auto parsed = trust ? parse_trust(text) : parse_policy(text, false);
   return parsed ? "" : parsed.error().message;
 }
 

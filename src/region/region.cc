@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
@@ -35,6 +36,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kPoolThreads = 2;
+constexpr std::size_t kDescriptorsUsual = 1024;
+constexpr std::size_t kDescriptorsMax = 8192;
 constexpr Duration kStopGrace = 2s;
 constexpr Duration kEngineMax = 5s;
 constexpr Duration kPortWait = 1s;
@@ -46,6 +49,19 @@ std::string read_instance_id(const StateFolder& folder, host::Random& random) {
   const std::string made = random.hex(16);
   (void)host::write_file_durably(file, made + "\n", 0600);
   return made;
+}
+
+// How many descriptors this process may have: raised as far as it may raise it itself, within reason.  Half of them
+// are for those who connect; the rest is for the database, HAProxy, the container engine and functions.
+std::size_t descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kDescriptorsUsual;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, kDescriptorsMax);
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = wanted;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 && ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kDescriptorsUsual;
+  }
+  return std::min<std::size_t>(limit.rlim_cur, kDescriptorsMax);
 }
 
 // The deployer lies beside the program.
@@ -92,7 +108,7 @@ class Region {
                   iam::iam_service(authority_), iam::sts_service(authority_), sqs::service(queues_),
                   sqs::query_service(queues_)},
         door_(front_door_parts()),
-        server_(executor_, {.address = "127.0.0.1", .port = options.port},
+        server_(executor_, {.address = "127.0.0.1", .port = options.port, .connections_max = descriptors() / 2},
                 [this](http::Request& request) { return door_.answer(request); }) {
     late_targets_.connect(event_targets_);
   }

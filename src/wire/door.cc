@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <system_error>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -364,6 +365,10 @@ task<http::Response> serve(Route route, const http::Request& request, std::strin
     auto performing =
         perform(*route.service, *route.operation, std::move(decoded->input), std::move(context), std::move(allow));
     answer = co_await std::move(performing);
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::no_space_on_device) throw;  // The server says that the disk is full.
+    answer = fail(Fault::internal, "InternalFailure", "internal error; the daemon's log says more");
+    log_error(route.service->name, fmt::format("{} failed ({}): {}", route.operation->name, request_id, error.what()));
   } catch (const std::exception& error) {
     log_error(route.service->name, fmt::format("{} failed ({}): {}", route.operation->name, request_id, error.what()));
     answer = fail(Fault::internal, "InternalFailure", "internal error; the daemon's log says more");
