@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <system_error>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -360,19 +359,8 @@ task<http::Response> serve(Route route, const http::Request& request, std::strin
     co_return error_response(route.protocol, route.service, unknown_operation(route, request, body), request_id);
   auto decoded = decode_input(route, request, std::move(body));
   if (!decoded) co_return error_response(route.protocol, route.service, decoded.error(), request_id);
-  Result<Answer> answer;
-  try {
-    auto performing =
-        perform(*route.service, *route.operation, std::move(decoded->input), std::move(context), std::move(allow));
-    answer = co_await std::move(performing);
-  } catch (const std::system_error& error) {
-    if (error.code() == std::errc::no_space_on_device) throw;  // The server says that the disk is full.
-    answer = fail(Fault::internal, "InternalFailure", "internal error; the daemon's log says more");
-    log_error(route.service->name, fmt::format("{} failed ({}): {}", route.operation->name, request_id, error.what()));
-  } catch (const std::exception& error) {
-    log_error(route.service->name, fmt::format("{} failed ({}): {}", route.operation->name, request_id, error.what()));
-    answer = fail(Fault::internal, "InternalFailure", "internal error; the daemon's log says more");
-  }
+  auto answer = co_await perform(*route.service, *route.operation, std::move(decoded->input), std::move(context),
+                                 std::move(allow));
   if (!answer) co_return error_response(route.protocol, route.service, answer.error(), request_id);
   answer->warnings.insert(answer->warnings.begin(), decoded->warnings.begin(), decoded->warnings.end());
   for (const std::string& warning : answer->warnings)

@@ -27,8 +27,7 @@ struct Route {
 std::optional<Route> route(std::span<const Service* const> services, const http::Request& request,
                            std::string_view body, std::string_view scope_service);
 
-// Decodes, checks and runs the call, and encodes the answer or the error; an exception of the handler is 500 in the
-// protocol's shape.  `context` carries caller, place, id and
+// Decodes, checks and runs the call, and encodes the answer or the error.  `context` carries caller, place, id and
 // time. `allow` decides whether the caller may (iam); an Error it gives is answered as the protocol answers.
 using Allow = std::function<Result<void>(const Service&, const Operation&, const Call&)>;
 task<http::Response> serve(Route route, const http::Request& request, std::string body, Call context, Allow allow);

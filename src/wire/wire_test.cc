@@ -149,7 +149,6 @@ task<Result<Answer>> greet(Call call) {
   const std::string name = get_string(call.input, "Name");
   if (name == "nobody") co_return fail(Fault::not_found, "NobodyException", "nobody is here");
   if (name == "denied") co_return fail(Fault::denied, "AccessDeniedException", "you may not");
-  if (name == "throws") throw std::runtime_error("broken");
   Answer answer;
   const auto titles = get_strings(call.input, "Titles");
   answer.output["Greeting"] = "hello " + join(titles, " ") + (titles.empty() ? "" : " ") + name;
@@ -253,16 +252,6 @@ TEST(Door, TheQueryProtocolHasNamesOfItsOwn) {
   EXPECT_EQ(code("Action=Greet&Version=2015&Name=denied"), "403 AccessDenied");
   EXPECT_EQ(ask(json_call("Greeter_1.Greet", R"({"Name":"denied"})")).headers.get("x-amzn-ErrorType"),
             "AccessDeniedException");
-}
-
-TEST(Door, AnExceptionIsAnErrorInTheProtocolsShape) {
-  const auto json = ask(json_call("Greeter_1.Greet", R"({"Name":"throws"})"));
-  EXPECT_EQ(json.status, 500);
-  EXPECT_EQ(json.headers.get("x-amzn-ErrorType"), "InternalFailure");
-  EXPECT_EQ(json.headers.get("x-amzn-RequestId"), "id-1");
-  const auto xml = ask(query_call("Action=Greet&Version=2015&Name=throws"));
-  EXPECT_EQ(xml.status, 500);
-  EXPECT_NE(xml.body.find("<Type>Receiver</Type><Code>InternalFailure</Code>"), std::string::npos);
 }
 
 TEST(Door, NoBodyNoObjectAndTooDeepAreNotServerErrors) {
