@@ -14,12 +14,20 @@ struct LogEvent {
   std::string message;
 };
 
+// Where a reader stands: events are read by time, those of one time by number.
+struct Position {
+  Instant at{};
+  long long number = 0;
+  bool operator==(const Position&) const = default;
+};
+
 struct StoredEvent {
-  long long number = 0;  // Rises by one; the cursor of readers.
+  long long number = 0;  // Rises by one.
   std::string stream;
   Instant at{};
   Instant ingested_at{};
   std::string message;
+  Position position() const { return {.at = at, .number = number}; }
 };
 
 struct Group {
@@ -27,6 +35,7 @@ struct Group {
   Instant created_at{};
   long long retention_days = 0;  // 0: for ever.
   json::object tags;
+  long long stored_bytes = 0;  // Of its events' texts.  Read only.
 };
 
 struct Stream {
@@ -58,13 +67,17 @@ struct Query {
   std::string group;
   std::vector<std::string> streams;  // Empty: all.
   Instant from{};
-  std::optional<Instant> to;        // Exclusive.
-  long long after = 0;              // Events with a greater number.
-  std::optional<long long> before;  // Events with a smaller number, newest first.
+  std::optional<Instant> to;       // Exclusive.
+  std::optional<Position> after;   // Later ones, oldest first.
+  std::optional<Position> before;  // Earlier ones, newest first.
+  bool newest_first = false;
   int limit = 10000;
 };
 std::vector<StoredEvent> read(database::Connection& db, const Query& query);
-// Forgets what is older than its group keeps; returns how many events.
+// Forgets what is older than its group keeps, and streams that lost all they had; returns how many events.
 long long prune(database::Transaction& tx, Instant now);
+// When all groups hold more than `bytes_max`: forgets the oldest until nine tenths of that are left; returns how many
+// events.
+long long shrink(database::Transaction& tx, long long bytes_max);
 
 }  // namespace slipway::logs

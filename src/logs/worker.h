@@ -19,7 +19,8 @@ class Archive {
   task<void> stop();  // Writes what is waiting.
 
   // Keeps the lines for the next batch (100 ms at most); makes group and stream when they are missing.  When more than
-  // 100,000 lines wait, the oldest are dropped and a line says how many.
+  // 100,000 lines or 64 MiB wait, the oldest are dropped and a line says how many.  Of what is on disk the oldest goes
+  // when its group's retention or 1 GiB in all is passed.
   void append(std::string group, std::string stream, std::vector<LogEvent> events);
   task<void> flush();  // Returns when everything that was appended is on disk.
 
@@ -35,11 +36,14 @@ class Archive {
   };
   task<void> write_batches();
   task<void> prune_old();
+  task<void> write_waiting();
 
   database::Database& db_;
   host::Clock& clock_;
   Place place_;
   std::deque<Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
+  int writing_ = 0;  // Batches on their way to the disk.
   long long dropped_ = 0;
   Bell bell_;
   TaskGroup group_;
