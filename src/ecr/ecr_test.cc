@@ -218,6 +218,7 @@ TEST_F(RegistryTest, AManifestThatNamesAMissingBlobIsRefused) {
   const auto refused = push_manifest(manifest(digest_of("nowhere").text), "latest");
   EXPECT_EQ(refused.status, 404);
   EXPECT_NE(refused.body.find("MANIFEST_BLOB_UNKNOWN"), std::string::npos);
+  EXPECT_NE(refused.body.find("do not exist: push it first"), std::string::npos) << refused.body;
   EXPECT_EQ(ask("GET", "/v2/app/manifests/latest").status, 404);
   EXPECT_TRUE(events.seen.empty());
 }

@@ -733,6 +733,7 @@ task<http::Response> Registry::put_manifest(Target target, http::Request& reques
   const std::string type = request.headers.get("Content-Type");
   const Instant now = clock_.now();
   auto pushed = co_await push(target.repository, tag, std::move(*text), type, expected, now);
+  if (!pushed && pushed.error().code == "MANIFEST_BLOB_UNKNOWN") pushed.error().message += ": push it first";
   if (!pushed) co_return error_of(pushed.error());
   http::Response response =
       created(fmt::format("/v2/{}/manifests/{}", target.repository, pushed->digest), pushed->digest);
