@@ -70,6 +70,17 @@ task<Result<json::object>> RegionApi::logs(std::string operation, json::object i
   return client_.json_call("logs", "Logs_20140328", std::move(operation), std::move(input));
 }
 
+task<Result<json::object>> RegionApi::events(std::string operation, json::object input) {
+  return client_.json_call("events", "AWSEvents", std::move(operation), std::move(input));
+}
+task<Result<json::object>> RegionApi::event_records(std::string method, std::string rest) {
+  auto answer = co_await client_.rest_call("slipway", method, "/_slipway/events/" + rest, {}, "");
+  if (!answer) co_return fail(answer);
+  auto parsed = parse_json(trim(answer->body));
+  if (!parsed || !parsed->is_object()) co_return fail(Fault::internal, "SLW-100", "the region answered no JSON");
+  co_return std::move(parsed->get_object());
+}
+
 task<Result<std::vector<Entry>>> RegionApi::journal(long long after, Duration wait) {
   auto answer = co_await get(fmt::format("/_slipway/journal?after={}&wait={}", after, wait.count()));
   if (!answer) co_return fail(answer);

@@ -53,6 +53,9 @@ class RegionApi {
   task<Result<json::object>> ecs(std::string operation, json::object input);
   task<Result<json::object>> ecr(std::string operation, json::object input);
   task<Result<json::object>> logs(std::string operation, json::object input);
+  task<Result<json::object>> events(std::string operation, json::object input);
+  // /_slipway/events/REST: records of the bus that AWS has no operation for.
+  task<Result<json::object>> event_records(std::string method, std::string rest);
   // Entries of the journal after `after`; waits up to `wait` for the first one.
   task<Result<std::vector<Entry>>> journal(long long after, Duration wait);
   task<Result<long long>> journal_end();  // The number of the newest entry.

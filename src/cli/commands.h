@@ -34,7 +34,24 @@ struct WatchOptions {
   std::string ready_file;  // Made once the watch has begun: what is pushed from then on is seen.
 };
 int watch(const Common& common, const WatchOptions& options);
-int events_tail(const Common& common, bool follow);
+
+struct TailOptions {
+  bool follow = true;
+  std::string pattern;  // Only events that match it; empty: everything that the buses did.
+};
+int events_tail(const Common& common, const TailOptions& options);
+// Whether an event matches a pattern, and if not, why.  Each is JSON text, or the name of a file.  Needs no region.
+int events_test(const Common& common, const std::string& pattern, const std::string& event);
+int events_show(const Common& common, const std::string& id);
+int events_dead(const Common& common);
+int events_redrive(const Common& common, const std::string& id);  // Empty: every dead delivery.
+struct ReplayOptions {
+  std::string archive;
+  std::string name;                // Empty: made of the archive's name and the time.
+  std::string from, to;            // ISO times; empty: the archive's beginning, and now.
+  std::vector<std::string> rules;  // Names on the archive's bus; none: all.
+};
+int events_replay(const Common& common, const ReplayOptions& options);
 
 struct LogsOptions {
   std::string service;  // Of a service's tasks, or of a function.

@@ -43,7 +43,10 @@ struct Words {
   RollbackOptions rollback;
   RenderOptions render;
   std::string validate;
+  TailOptions tail;
   bool tail_once = false;
+  std::string test_pattern, test_event, event_id;
+  ReplayOptions replay;
   int exit_code = kLive;
 };
 
@@ -88,11 +91,6 @@ void add_readers(CLI::App& app, Words& words) {
   app.add_subcommand("status", "Services, tasks and the last deployment on one screen")->callback([&] {
     words.exit_code = status(words.common);
   });
-  auto* events = app.add_subcommand("events", "What happened on the event bus");
-  auto* tail = events->add_subcommand("tail", "Events, matches and deliveries as they happen");
-  tail->add_flag("--once", words.tail_once, "Print what is there and end");
-  tail->callback([&] { words.exit_code = events_tail(words.common, !words.tail_once); });
-  events->require_subcommand(1);
   auto* logs_command = app.add_subcommand("logs", "What the tasks of a service, or a function, wrote");
   logs_command->add_option("name", words.logs.service,
                            "A service or a function (not needed when there is only one service)");
@@ -101,6 +99,38 @@ void add_readers(CLI::App& app, Words& words) {
       ->capture_default_str()
       ->check(CLI::Range(0, 10000));
   logs_command->callback([&] { words.exit_code = logs(words.common, words.logs); });
+}
+
+void add_events(CLI::App& app, Words& words) {
+  auto* events = app.add_subcommand("events", "What happened on the event buses, and why not");
+  events->require_subcommand(1);
+  auto* tail = events->add_subcommand("tail", "Events, matches and deliveries as they happen");
+  tail->add_flag("--once", words.tail_once, "Print what is there and end");
+  tail->add_option("--pattern", words.tail.pattern, "Only the events that match this pattern (JSON, or a file)");
+  tail->callback([&] {
+    words.tail.follow = !words.tail_once;
+    words.exit_code = events_tail(words.common, words.tail);
+  });
+  auto* test = events->add_subcommand("test", "Whether an event matches a pattern, and if not, why; needs no region");
+  test->add_option("pattern", words.test_pattern, "The pattern: JSON, or a file")->required();
+  test->add_option("event", words.test_event, "The event: JSON, or a file")->required();
+  test->callback([&] { words.exit_code = events_test(words.common, words.test_pattern, words.test_event); });
+  auto* show = events->add_subcommand("show", "What became of an event: rules, targets, attempts, answers");
+  show->add_option("id", words.event_id, "The event's id")->required();
+  show->callback([&] { words.exit_code = events_show(words.common, words.event_id); });
+  events->add_subcommand("dead", "Deliveries that were given up, and why")->callback([&] {
+    words.exit_code = events_dead(words.common);
+  });
+  auto* redrive = events->add_subcommand("redrive", "Try dead deliveries again");
+  redrive->add_option("id", words.event_id, "Those of this event (default: all)");
+  redrive->callback([&] { words.exit_code = events_redrive(words.common, words.event_id); });
+  auto* replay = events->add_subcommand("replay", "Put the events of an archive on their bus again");
+  replay->add_option("archive", words.replay.archive, "The archive's name")->required();
+  replay->add_option("--name", words.replay.name, "The replay's name (default: of the archive and the time)");
+  replay->add_option("--from", words.replay.from, "Events from this time on, as 2026-11-25T10:00:00Z");
+  replay->add_option("--to", words.replay.to, "Events before this time (default: now)");
+  replay->add_option("--rule", words.replay.rules, "Only to this rule; may be given several times");
+  replay->callback([&] { words.exit_code = events_replay(words.common, words.replay); });
 }
 
 void add_others(CLI::App& app, Words& words) {
@@ -179,6 +209,7 @@ int run_command(int argc, char** argv) {
   add_up(app, words);
   add_watch(app, words);
   add_readers(app, words);
+  add_events(app, words);
   add_others(app, words);
   add_render(app, words);
   try {

@@ -146,39 +146,12 @@ task<int> watch_service(Common common, WatchOptions options, RegionKey key) {
   co_return co_await watcher.follow(api);
 }
 
-task<int> tail_events(Common common, bool follow, RegionKey key) {
-  RegionApi api(co_await asio::this_coro::executor, key);
-  long long after = 0;
-  for (;;) {
-    auto entries = co_await api.journal(after, follow ? kJournalWait : Duration::zero());
-    if (!entries) co_return complain(entries.error());
-    for (const Entry& entry : *entries) {
-      after = entry.number;
-      if (!entry.kind.starts_with("events.")) continue;
-      if (common.json) {
-        std::cout << json::serialize(to_json(entry)) << "\n";
-      } else {
-        std::cout << fmt::format("{}  {:<17}  {:<36}  {}\n", iso_millis(entry.at), entry.kind, entry.subject,
-                                 entry.text);
-      }
-    }
-    std::cout << std::flush;
-    if (!follow && entries->empty()) co_return kLive;
-  }
-}
-
 }  // namespace
 
 int watch(const Common& common, const WatchOptions& options) {
   const auto key = read_key(common.folder());
   if (!key) return complain(key.error());
   return run(watch_service(common, options, *key));
-}
-
-int events_tail(const Common& common, bool follow) {
-  const auto key = read_key(common.folder());
-  if (!key) return complain(key.error());
-  return run(tail_events(common, follow, *key));
 }
 
 }  // namespace slipway::cli

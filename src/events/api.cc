@@ -1,7 +1,9 @@
 #include "events/api.h"
 
 #include <algorithm>
+#include <set>
 
+#include "events/api_parts.h"
 #include "events/entry.h"
 #include "events/schedule.h"
 
@@ -13,73 +15,33 @@ using wire::Answer;
 using wire::Call;
 using wire::Shape;
 
-constexpr const char* kNamePattern = "[\\.\\-_A-Za-z0-9]+";
-
-std::unexpected<Error> invalid(std::string message) {
-  return fail(Fault::invalid, "ValidationException", std::move(message));
-}
-
-std::unexpected<Error> no_rule(const std::string& name) {
-  return fail(Fault::not_found, "ResourceNotFoundException", "Rule " + name + " does not exist on EventBus default.");
-}
-
-// Only the default bus exists; every other name is answered as AWS answers a bus that is not there.
-Result<void> check_bus(const Bus& bus, const json::object& input) {
-  const auto name = get_string(input, "EventBusName", "default");
-  if (name == "default" || name == bus.place().arn("events", "event-bus/default")) return {};
-  return fail(Fault::not_found, "ResourceNotFoundException", "Event bus " + name + " does not exist.");
-}
-
-Shape name() {
-  return wire::text(1, 64, kNamePattern);
-}
-Shape bus_name() {
-  return wire::text(1, 1600);
-}
-Shape rule_arn_shape() {
-  return wire::text(1, 1600);
-}
-Shape tag() {
-  return wire::structure({wire::required("Key", wire::text(1, 128)), wire::required("Value", wire::text(0, 256))});
-}
-std::vector<wire::Member> paged(std::vector<wire::Member> members) {
-  members.push_back(wire::optional("NextToken", wire::text(1, 2048)));
-  members.push_back(wire::optional("Limit", wire::integer(1, 100)));
-  return members;
-}
-
-// A page of `all`: after the item named by NextToken, at most Limit.
-template <class Item, class NameOf>
-std::pair<std::vector<Item>, std::string> page(const std::vector<Item>& all, const json::object& input,
-                                               NameOf name_of) {
-  const auto after = get_string(input, "NextToken");
-  const auto limit = static_cast<std::size_t>(get_int(input, "Limit", 100));
-  std::vector<Item> out;
-  for (const auto& item : all) {
-    if (!after.empty() && name_of(item) <= after) continue;
-    if (out.size() == limit) return {out, name_of(out.back())};
-    out.push_back(item);
-  }
-  return {out, std::string()};
+std::unexpected<Error> managed(const std::string& rule) {
+  return fail(Fault::conflict, "ManagedRuleException",
+              rule + " is a managed rule. Set 'force' parameter to true to override.");
 }
 
 json::object describe(const Bus& bus, const Rule& rule) {
-  json::object out{
-      {"Name", rule.name}, {"Arn", bus.rule_arn(rule.name)}, {"State", rule.state}, {"EventBusName", "default"}};
+  json::object out{{"Name", rule.name},
+                   {"Arn", bus.place().arn("events", rule.resource())},
+                   {"State", rule.state},
+                   {"EventBusName", rule.bus}};
   if (!rule.pattern.empty()) out["EventPattern"] = rule.pattern;
   if (!rule.schedule.empty()) out["ScheduleExpression"] = rule.schedule;
   if (!rule.description.empty()) out["Description"] = rule.description;
   if (!rule.role_arn.empty()) out["RoleArn"] = rule.role_arn;
+  if (!rule.managed_by.empty()) out["ManagedBy"] = rule.managed_by;
   return out;
 }
 
 // Reads the rule that PutRule asks for.
 Result<Rule> read_rule(const Call& call) {
-  Rule rule{.name = get_string(call.input, "Name"),
+  Rule rule{.bus = bus_of(call.place, call.input),
+            .name = get_string(call.input, "Name"),
             .pattern = get_string(call.input, "EventPattern"),
             .schedule = get_string(call.input, "ScheduleExpression"),
             .state = get_string(call.input, "State", "ENABLED"),
             .description = get_string(call.input, "Description"),
+            .role_arn = get_string(call.input, "RoleArn"),
             .created_by = call.caller.account};
   if (rule.pattern.empty() && rule.schedule.empty()) {
     return invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.");
@@ -89,9 +51,10 @@ Result<Rule> read_rule(const Call& call) {
     if (!compiled) return fail(compiled);
   }
   if (!rule.schedule.empty()) {
-    const auto every = parse_rate(rule.schedule);
-    if (!every) return fail(every);
-    rule.due = call.now + *every;
+    if (rule.bus != kDefaultBus) return invalid("ScheduleExpression is supported only on the default event bus.");
+    const auto schedule = parse_schedule(rule.schedule);
+    if (!schedule) return fail(schedule);
+    rule.due = next_fire(*schedule, call.now, call.now).value_or(kNever);
   }
   return rule;
 }
@@ -102,55 +65,65 @@ class Api {
   explicit Api(Bus& bus) : bus_(bus) {}
 
   task<Result<Answer>> put_rule(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
     const auto rule = read_rule(call);
     if (!rule) co_return fail(rule);
-    auto store = [rule = *rule, tags = get_array(call.input, "Tags"),
-                  arn = bus_.rule_arn(rule->name)](database::Transaction& tx) -> Result<void> {
-      const bool is_new = !find_rule(tx, rule.name);
-      if (is_new && all_rules(tx).size() >= kRulesMax) {
-        return fail(Fault::conflict, "LimitExceededException",
-                    "The requested resource exceeds the maximum number allowed.");
-      }
+    const auto tags = get_array(call.input, "Tags");
+    if (const auto good = check_tags(tags); !good) co_return fail(good);
+    const auto arn = bus_.place().arn("events", rule->resource());
+    auto store = [this, rule = *rule, tags, arn](database::Transaction& tx) -> Result<void> {
+      if (!find_bus(tx, rule.bus)) return no_bus(rule.bus);
+      const auto known = find_rule(tx, rule.bus, rule.name);
+      if (known && !known->managed_by.empty()) return managed(rule.name);
+      if (!known && count_rules(tx, rule.bus) >= bus_.quotas().rules_per_bus) return over_limit();
       events::put_rule(tx, rule);
-      if (is_new) put_tags(tx, arn, tags);  // AWS ignores tags of an update.
+      bus_.touch(tx, rule.bus, rule.name);
+      if (!known) put_tags(tx, arn, tags);  // AWS ignores tags of an update.
       return {};
     };
     const auto stored = co_await bus_.db().write(std::move(store));
     if (!stored) co_return fail(stored);
-    bus_.wake();
-    co_return Answer{.output = {{"RuleArn", bus_.rule_arn(rule->name)}}};
+    co_return Answer{.output = {{"RuleArn", arn}}};
   }
 
   task<Result<Answer>> describe_rule(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
-    const auto rule = find_rule(bus_.db().read(), get_string(call.input, "Name"));
-    if (!rule) co_return no_rule(get_string(call.input, "Name"));
+    const auto name = get_string(call.input, "Name");
+    const auto bus = bus_of(bus_.place(), call.input);
+    const auto rule = find_rule(bus_.db().read(), bus, name);
+    if (!rule) co_return no_rule_on(bus, name);
     auto out = describe(bus_, *rule);
     out["CreatedBy"] = rule->created_by;
     co_return Answer{.output = std::move(out)};
   }
 
   task<Result<Answer>> list_rules(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
-    auto rules = all_rules(bus_.db().read());
-    const auto prefix = get_string(call.input, "NamePrefix");
-    std::erase_if(rules, [&](const Rule& rule) { return !rule.name.starts_with(prefix); });
-    const auto [shown, next] = page(rules, call.input, [](const Rule& rule) { return rule.name; });
+    const auto bus = bus_of(bus_.place(), call.input);
+    if (!find_bus(bus_.db().read(), bus)) co_return no_bus(bus);
+    const auto limit = get_int(call.input, "Limit", 100);
+    auto rules = events::list_rules(bus_.db().read(), bus, get_string(call.input, "NamePrefix"),
+                                    get_string(call.input, "NextToken"), limit + 1);
+    json::object out;
+    if (static_cast<long long>(rules.size()) > limit) {
+      rules.pop_back();
+      out["NextToken"] = rules.back().name;
+    }
     json::array list;
-    for (const auto& rule : shown) list.push_back(describe(bus_, rule));
-    json::object out{{"Rules", std::move(list)}};
-    if (!next.empty()) out["NextToken"] = next;
+    for (const auto& rule : rules) list.push_back(describe(bus_, rule));
+    out["Rules"] = std::move(list);
     co_return Answer{.output = std::move(out)};
   }
 
   task<Result<Answer>> delete_rule(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
-    auto remove = [rule = get_string(call.input, "Name"),
-                   arn = bus_.rule_arn(get_string(call.input, "Name"))](database::Transaction& tx) -> Result<void> {
-      if (!targets_of(tx, rule).empty()) return invalid("Rule can't be deleted since it has targets.");
-      events::delete_rule(tx, rule);  // A rule that is not there is deleted already, as AWS has it.
-      tx.execute("DELETE FROM events_tags WHERE arn = ?1", {arn});
+    const Rule named{.bus = bus_of(bus_.place(), call.input), .name = get_string(call.input, "Name")};
+    auto remove = [this, named, force = get_bool(call.input, "Force"),
+                   arn = bus_.place().arn("events", named.resource())](database::Transaction& tx) -> Result<void> {
+      if (!find_bus(tx, named.bus)) return no_bus(named.bus);
+      const auto rule = find_rule(tx, named.bus, named.name);
+      if (!rule) return {};  // A rule that is not there is deleted already, as AWS has it.
+      if (!rule->managed_by.empty() && !force) return managed(named.name);
+      if (!targets_of(tx, named.bus, named.name).empty()) return invalid("Rule can't be deleted since it has targets.");
+      events::delete_rule(tx, named.bus, named.name);
+      bus_.touch(tx, named.bus, named.name);
+      forget_tags(tx, arn);
       return {};
     };
     const auto removed = co_await bus_.db().write(std::move(remove));
@@ -162,14 +135,18 @@ class Api {
   task<Result<Answer>> disable_rule(Call call) { return set_state(std::move(call), "DISABLED"); }
 
   task<Result<Answer>> put_targets(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
+    const auto bus = bus_of(bus_.place(), call.input);
+    const auto rule = get_string(call.input, "Rule");
     json::array failed;
     std::vector<Target> good;
+    std::set<std::string> ids;
     for (const auto& entry : get_array(call.input, "Targets")) {
-      Target target{.rule = get_string(call.input, "Rule"),
+      Target target{.bus = bus,
+                    .rule = rule,
                     .id = get_string(entry.as_object(), "Id"),
                     .arn = get_string(entry.as_object(), "Arn"),
                     .definition = entry.as_object()};
+      if (!ids.insert(target.id).second) co_return invalid("Duplicate target id " + target.id + " in the request.");
       if (const auto shape = check_input(target.input()); !shape) co_return fail(shape);
       const auto accepted = accepts(target);
       if (accepted) {
@@ -179,12 +156,14 @@ class Api {
             {"TargetId", target.id}, {"ErrorCode", accepted.error().code}, {"ErrorMessage", accepted.error().message}});
       }
     }
-    auto store = [good, rule = get_string(call.input, "Rule")](database::Transaction& tx) -> Result<void> {
-      if (!find_rule(tx, rule)) return no_rule(rule);
+    auto store = [this, good, bus, rule](database::Transaction& tx) -> Result<void> {
+      const auto known = rule_in(tx, bus, rule);
+      if (!known) return fail(known);
+      if (!known->managed_by.empty()) return managed(rule);
       for (const auto& target : good) put_target(tx, target);
-      if (targets_of(tx, rule).size() <= kTargetsPerRuleMax) return {};
-      return fail(Fault::conflict, "LimitExceededException",
-                  "The requested resource exceeds the maximum number allowed.");
+      bus_.touch(tx, bus, rule);
+      if (targets_of(tx, bus, rule).size() <= kTargetsPerRuleMax) return {};
+      return over_limit();
     };
     const auto stored = co_await bus_.db().write(std::move(store));
     if (!stored) co_return fail(stored);
@@ -192,10 +171,10 @@ class Api {
   }
 
   task<Result<Answer>> list_targets_by_rule(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
+    const auto bus = bus_of(bus_.place(), call.input);
     const auto rule = get_string(call.input, "Rule");
-    if (!find_rule(bus_.db().read(), rule)) co_return no_rule(rule);
-    const auto targets = targets_of(bus_.db().read(), rule);
+    if (const auto known = rule_in(bus_.db().read(), bus, rule); !known) co_return fail(known);
+    const auto targets = targets_of(bus_.db().read(), bus, rule);
     const auto [shown, next] = page(targets, call.input, [](const Target& target) { return target.id; });
     json::array list;
     for (const auto& target : shown) list.push_back(target.definition);
@@ -205,31 +184,36 @@ class Api {
   }
 
   task<Result<Answer>> remove_targets(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
+    const auto bus = bus_of(bus_.place(), call.input);
     const auto rule = get_string(call.input, "Rule");
-    auto remove =
-        [rule, ids = get_strings(call.input, "Ids")](database::Transaction& tx) -> Result<std::vector<std::string>> {
-      if (!find_rule(tx, rule)) return no_rule(rule);
+    auto remove = [this, bus, rule, force = get_bool(call.input, "Force"), ids = get_strings(call.input, "Ids")](
+                      database::Transaction& tx) -> Result<std::vector<std::string>> {
+      const auto known = rule_in(tx, bus, rule);
+      if (!known) return fail(known);
+      if (!known->managed_by.empty() && !force) return managed(rule);
       std::vector<std::string> unknown;
       for (const auto& id : ids) {
-        if (!delete_target(tx, rule, id)) unknown.push_back(id);
+        if (!delete_target(tx, bus, rule, id)) unknown.push_back(id);
       }
+      bus_.touch(tx, bus, rule);
       return unknown;
     };
     const auto unknown = co_await bus_.db().write(std::move(remove));
     if (!unknown) co_return fail(unknown);
     json::array failed;
     for (const auto& id : *unknown) {
-      failed.push_back(json::object{{"TargetId", id},
-                                    {"ErrorCode", "ResourceNotFoundException"},
-                                    {"ErrorMessage", "Rule " + rule + " has no target with the Id " + id + "."}});
+      failed.push_back(
+          json::object{{"TargetId", id},
+                       {"ErrorCode", "ResourceNotFoundException"},
+                       {"ErrorMessage", "Rule '" + rule + "' does not have a target with the Id '" + id + "'."}});
     }
     co_return failures(std::move(failed));
   }
 
   task<Result<Answer>> list_rule_names_by_target(Call call) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
-    const auto names = rules_of_target(bus_.db().read(), get_string(call.input, "TargetArn"));
+    const auto bus = bus_of(bus_.place(), call.input);
+    if (!find_bus(bus_.db().read(), bus)) co_return no_bus(bus);
+    const auto names = rules_of_target(bus_.db().read(), bus, get_string(call.input, "TargetArn"));
     const auto [shown, next] = page(names, call.input, [](const std::string& rule) { return rule; });
     json::object out{{"RuleNames", to_array(shown)}};
     if (!next.empty()) out["NextToken"] = next;
@@ -237,28 +221,42 @@ class Api {
   }
 
   task<Result<Answer>> put_events(Call call) {
-    std::vector<Result<Event>> entries;
+    struct Entry {
+      std::string bus;
+      Result<Event> event;
+    };
+    std::vector<Entry> entries;
+    std::set<std::string> buses;
     std::size_t bytes = 0;
-    for (const auto& entry : get_array(call.input, "Entries")) {
-      bytes += entry_bytes(entry.as_object());
-      const auto on_bus = check_bus(bus_, entry.as_object());
-      entries.push_back(on_bus ? read_entry(entry.as_object(), call.now) : Result<Event>(fail(on_bus)));
+    for (const auto& value : get_array(call.input, "Entries")) {
+      const auto& entry = value.as_object();
+      bytes += entry_bytes(entry);
+      entries.push_back({.bus = bus_of(bus_.place(), entry), .event = read_entry(entry, call.now)});
+      buses.insert(entries.back().bus);
     }
-    if (bytes > kEntryBytesMax) {
-      co_return invalid("Total size of the entries in the request is over the limit.");
+    if (bytes > kEntryBytesMax) co_return invalid("Total size of the entries in the request is over the limit.");
+    Answer answer;
+    for (const auto& name : buses) {
+      const auto bus = find_bus(bus_.db().read(), name);
+      // AWS takes events for a bus that does not exist, and drops them.
+      if (!bus) answer.warnings.push_back("Event bus " + name + " does not exist; its events go nowhere.");
+      const auto allowed =
+          bus_.permissions().allow(call.caller, "events:PutEvents", bus_.bus_arn(name), bus ? bus->policy : "");
+      if (!allowed) co_return fail(allowed);
     }
     auto publish = [this, entries, now = call.now](database::Transaction& tx) {
       json::array results;
-      for (const auto& entry : entries) {
+      for (const auto& [bus, event] : entries) {
         results.push_back(
-            entry ? json::object{{"EventId", bus_.publish(tx, *entry, now)}}
-                  : json::object{{"ErrorCode", entry.error().code}, {"ErrorMessage", entry.error().message}});
+            event ? json::object{{"EventId", bus_.publish_on(tx, bus, *event, now)}}
+                  : json::object{{"ErrorCode", event.error().code}, {"ErrorMessage", event.error().message}});
       }
       return results;
     };
     auto results = co_await bus_.db().write(std::move(publish));
-    const auto failed = std::count_if(entries.begin(), entries.end(), [](const auto& entry) { return !entry; });
-    co_return Answer{.output = {{"FailedEntryCount", failed}, {"Entries", std::move(results)}}};
+    const auto failed = std::ranges::count_if(entries, [](const Entry& entry) { return !entry.event; });
+    answer.output = {{"FailedEntryCount", failed}, {"Entries", std::move(results)}};
+    co_return answer;
   }
 
   task<Result<Answer>> test_event_pattern(Call call) {
@@ -276,11 +274,12 @@ class Api {
   }
 
   task<Result<Answer>> tag_resource(Call call) {
-    auto store = [arn = get_string(call.input, "ResourceARN"), tags = get_array(call.input, "Tags"),
-                  known = rule_check(call)](database::Transaction& tx) -> Result<void> {
-      if (const auto there = known(tx); !there) return fail(there);
+    const auto tags = get_array(call.input, "Tags");
+    if (const auto good = check_tags(tags); !good) co_return fail(good);
+    auto store = [this, arn = get_string(call.input, "ResourceARN"), tags](database::Transaction& tx) -> Result<void> {
+      if (const auto there = taggable(tx, arn); !there) return there;
       put_tags(tx, arn, tags);
-      return {};
+      return check_tags(tags_of(tx, arn));
     };
     const auto stored = co_await bus_.db().write(std::move(store));
     if (!stored) co_return fail(stored);
@@ -288,9 +287,9 @@ class Api {
   }
 
   task<Result<Answer>> untag_resource(Call call) {
-    auto remove = [arn = get_string(call.input, "ResourceARN"), keys = get_strings(call.input, "TagKeys"),
-                   known = rule_check(call)](database::Transaction& tx) -> Result<void> {
-      if (const auto there = known(tx); !there) return fail(there);
+    auto remove = [this, arn = get_string(call.input, "ResourceARN"),
+                   keys = get_strings(call.input, "TagKeys")](database::Transaction& tx) -> Result<void> {
+      if (const auto there = taggable(tx, arn); !there) return there;
       delete_tags(tx, arn, keys);
       return {};
     };
@@ -300,75 +299,79 @@ class Api {
   }
 
   task<Result<Answer>> list_tags_for_resource(Call call) {
-    const auto known = rule_check(call);
-    if (const auto there = known(bus_.db().read()); !there) co_return fail(there);
-    co_return Answer{.output = {{"Tags", tags_of(bus_.db().read(), get_string(call.input, "ResourceARN"))}}};
-  }
-
-  task<Result<Answer>> describe_event_bus(Call call) {
-    const json::object named{{"EventBusName", get_string(call.input, "Name", "default")}};
-    if (const auto ok = check_bus(bus_, named); !ok) co_return fail(ok);
-    co_return Answer{.output = default_bus()};
-  }
-
-  task<Result<Answer>> list_event_buses(Call call) {
-    json::array buses;
-    if (std::string_view("default").starts_with(get_string(call.input, "NamePrefix"))) buses.push_back(default_bus());
-    co_return Answer{.output = {{"EventBuses", std::move(buses)}}};
-  }
-
-  task<Result<Answer>> create_event_bus(Call) {
-    co_return fail(Fault::unsupported, "OperationDisabledException",
-                   "Custom event buses are not supported yet; use the default bus.");
+    const auto arn = get_string(call.input, "ResourceARN");
+    if (const auto there = taggable(bus_.db().read(), arn); !there) co_return fail(there);
+    co_return Answer{.output = {{"Tags", tags_of(bus_.db().read(), arn)}}};
   }
 
  private:
-  json::object default_bus() const {
-    return {{"Name", "default"}, {"Arn", bus_.place().arn("events", "event-bus/default")}};
-  }
-
   static Answer failures(json::array failed) {
     const auto count = failed.size();
     return {.output = {{"FailedEntryCount", count}, {"FailedEntries", std::move(failed)}}};
   }
 
+  // A rule that is not there, or whose bus is not.
+  std::unexpected<Error> no_rule_on(const std::string& bus, const std::string& rule) const {
+    return find_bus(bus_.db().read(), bus) ? no_rule(bus, rule) : no_bus(bus);
+  }
+  static Result<Rule> rule_in(database::Connection& db, const std::string& bus, const std::string& name) {
+    if (!find_bus(db, bus)) return no_bus(bus);
+    auto rule = find_rule(db, bus, name);
+    if (!rule) return no_rule(bus, name);
+    return *rule;
+  }
+
   Result<void> accepts(const Target& target) const {
-    const auto accepted = bus_.targets().accepts(target.arn);
-    if (!accepted) return accepted;
+    const auto arn = parse_arn(target.arn);
+    if (!arn || arn->service.empty())
+      return invalid("Parameter " + target.arn + " is not valid. Reason: Provided Arn is not in correct format.");
+    if (const auto good = accepts_kind(target, *arn); !good) return good;
     const auto queue = target.dead_letter_arn();
     if (queue.empty()) return {};
-    const auto arn = parse_arn(queue);
-    if (arn && arn->service == "sqs" && !arn->resource.ends_with(".fifo")) return {};
+    const auto letters = parse_arn(queue);
+    if (letters && letters->service == "sqs" && !letters->resource.ends_with(".fifo")) return {};
     return invalid("The dead-letter queue " + queue + " is not the ARN of a standard SQS queue.");
   }
 
-  // Whether the rule that ResourceARN names exists, wherever it is asked.
-  std::function<Result<void>(database::Connection&)> rule_check(const Call& call) const {
-    const auto arn = get_string(call.input, "ResourceARN");
-    const auto prefix = bus_.rule_arn("");
-    const bool default_bus = arn == bus_.place().arn("events", "event-bus/default");
-    return [arn, prefix, default_bus](database::Connection& db) -> Result<void> {
-      if (default_bus) return {};
-      const auto name = arn.starts_with(prefix) ? arn.substr(prefix.size()) : std::string();
-      if (find_rule(db, name)) return {};
-      return no_rule(name.empty() ? arn : name);
-    };
+  // Other buses are the bus's own business, all else is asked of the region.
+  Result<void> accepts_kind(const Target& target, const Arn& arn) const {
+    if (arn.service != "events" || !arn.resource.starts_with("event-bus/"))
+      return bus_.targets().accepts(target.definition);
+    const auto other = bus_of_arn(bus_.place(), target.arn);
+    if (!other)
+      return invalid("The event bus " + target.arn + " is of another account or region; only own ones exist.");
+    if (*other == target.bus) return invalid("An event bus cannot be a target of its own rule.");
+    const auto& given = target.definition;
+    if (has(given, "Input") || has(given, "InputPath") || has(given, "InputTransformer"))
+      return invalid(
+          "An event bus as a target takes the event as it is: leave out Input, InputPath and InputTransformer.");
+    return {};
+  }
+
+  // Whether the rule or the bus that the ARN names exists.
+  Result<void> taggable(database::Connection& db, const std::string& arn) const {
+    const auto [bus, rule] = named_by(bus_.place(), arn);
+    if (bus.empty()) return no_rule(kDefaultBus, arn);
+    if (!find_bus(db, bus)) return no_bus(bus);
+    if (!rule.empty() && !find_rule(db, bus, rule)) return no_rule(bus, rule);
+    return {};
   }
 
   task<Result<Answer>> set_state(Call call, std::string state) {
-    if (const auto ok = check_bus(bus_, call.input); !ok) co_return fail(ok);
-    auto change = [name = get_string(call.input, "Name"), state,
+    auto change = [this, bus = bus_of(bus_.place(), call.input), name = get_string(call.input, "Name"), state,
                    now = call.now](database::Transaction& tx) -> Result<void> {
-      auto rule = find_rule(tx, name);
-      if (!rule) return no_rule(name);
+      auto rule = rule_in(tx, bus, name);
+      if (!rule) return fail(rule);
+      if (!rule->managed_by.empty()) return managed(name);
       rule->state = state;
-      if (!rule->schedule.empty()) rule->due = now + parse_rate(rule->schedule).value_or(Duration(0));
+      const auto schedule = parse_schedule(rule->schedule);
+      if (schedule) rule->due = next_fire(*schedule, now, now).value_or(kNever);
       events::put_rule(tx, *rule);
+      bus_.touch(tx, bus, name);
       return {};
     };
     const auto changed = co_await bus_.db().write(std::move(change));
     if (!changed) co_return fail(changed);
-    bus_.wake();
     co_return Answer{};
   }
 
@@ -377,15 +380,14 @@ class Api {
 
 Shape put_rule_shape() {
   return wire::structure({
-      wire::required("Name", name()),
+      wire::required("Name", name_shape()),
       wire::optional("ScheduleExpression", wire::text(0, 256)),
       wire::optional("EventPattern", wire::text(0, 4096)),
       wire::optional("State", wire::one_of({"ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"})),
-      wire::optional("Description", wire::text(0, 512)),
-      wire::warned("RoleArn", wire::text(1, 1600),
-                   "The role of a rule is not used: targets check the caller events.amazonaws.com."),
-      wire::optional("Tags", wire::list(tag())),
-      wire::optional("EventBusName", bus_name()),
+      wire::optional("Description", description_shape()),
+      wire::warned("RoleArn", arn_shape(), "The role of a rule is not used: its targets' own roles and policies are."),
+      wire::optional("Tags", tags_shape()),
+      wire::optional("EventBusName", bus_name_shape()),
   });
 }
 
@@ -394,16 +396,15 @@ Shape target_shape() {
     return wire::refused(name, wire::document(), std::string(what) + " targets are not supported yet");
   };
   return wire::structure({
-      wire::required("Id", name()),
-      wire::required("Arn", wire::text(1, 1600)),
-      wire::warned("RoleArn", wire::text(1, 1600),
-                   "The role of a target is not used: the target's own policy decides."),
+      wire::required("Id", name_shape()),
+      wire::required("Arn", arn_shape()),
+      wire::optional("RoleArn", arn_shape()),
       wire::optional("Input", wire::text(0, 8192)),
       wire::optional("InputPath", wire::text(0, 256)),
       wire::optional("InputTransformer",
                      wire::structure({wire::optional("InputPathsMap", wire::map(wire::text(0, 256))),
                                       wire::required("InputTemplate", wire::text(1, 8192))})),
-      wire::optional("DeadLetterConfig", wire::structure({wire::optional("Arn", wire::text(1, 1600))})),
+      wire::optional("DeadLetterConfig", wire::structure({wire::optional("Arn", arn_shape())})),
       wire::optional("RetryPolicy",
                      wire::structure({wire::optional("MaximumRetryAttempts", wire::integer(0, 185)),
                                       wire::optional("MaximumEventAgeInSeconds", wire::integer(60, 86400))})),
@@ -423,98 +424,73 @@ Shape entry_shape() {
   return wire::structure({
       wire::optional("Time", wire::timestamp()),
       wire::optional("Source", wire::text()),
-      wire::optional("Resources", wire::list(wire::text())),
+      wire::optional("Resources", wire::list(wire::text(0, 2048))),
       wire::optional("DetailType", wire::text()),
       wire::optional("Detail", wire::text()),
-      wire::optional("EventBusName", bus_name()),
+      wire::optional("EventBusName", bus_name_shape()),
       wire::warned("TraceHeader", wire::text(1, 500), "X-Ray traces are not kept."),
   });
 }
 
 Shape rule_named(const char* member) {
-  return wire::structure({wire::required(member, name()), wire::optional("EventBusName", bus_name())});
-}
-
-using Method = task<Result<Answer>> (Api::*)(Call);
-
-wire::Operation operation(const std::shared_ptr<Api>& api, std::string op, Shape input, Method method) {
-  auto handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); };
-  return {.name = std::move(op), .input = std::move(input), .handler = std::move(handler)};
-}
-
-// The rule that a call names, for iam.
-wire::Operation on_rule(wire::Operation op, const char* member) {
-  op.resource = [member](const Call& call) {
-    return call.place.arn("events", "rule/" + get_string(call.input, member));
-  };
-  return op;
+  return wire::structure({wire::required(member, name_shape()), wire::optional("EventBusName", bus_name_shape())});
 }
 
 std::vector<wire::Operation> rule_operations(const std::shared_ptr<Api>& api) {
+  using namespace wire;
+  const auto bus_name = optional("EventBusName", bus_name_shape());
   return {
       on_rule(operation(api, "PutRule", put_rule_shape(), &Api::put_rule), "Name"),
       on_rule(operation(api, "DescribeRule", rule_named("Name"), &Api::describe_rule), "Name"),
-      operation(
-          api, "ListRules",
-          wire::structure(paged({wire::optional("NamePrefix", name()), wire::optional("EventBusName", bus_name())})),
-          &Api::list_rules),
+      operation(api, "ListRules", structure(paged({optional("NamePrefix", name_shape()), bus_name})), &Api::list_rules),
       on_rule(operation(api, "DeleteRule",
-                        wire::structure({wire::required("Name", name()), wire::optional("EventBusName", bus_name()),
-                                         wire::ignored("Force", wire::boolean())}),
+                        structure({required("Name", name_shape()), bus_name, optional("Force", boolean())}),
                         &Api::delete_rule),
               "Name"),
       on_rule(operation(api, "EnableRule", rule_named("Name"), &Api::enable_rule), "Name"),
       on_rule(operation(api, "DisableRule", rule_named("Name"), &Api::disable_rule), "Name"),
-      operation(api, "ListRuleNamesByTarget",
-                wire::structure(paged(
-                    {wire::required("TargetArn", wire::text(1, 1600)), wire::optional("EventBusName", bus_name())})),
+      operation(api, "ListRuleNamesByTarget", structure(paged({required("TargetArn", arn_shape()), bus_name})),
                 &Api::list_rule_names_by_target),
-      operation(
-          api, "TagResource",
-          wire::structure({wire::required("ResourceARN", rule_arn_shape()), wire::required("Tags", wire::list(tag()))}),
-          &Api::tag_resource),
+      operation(api, "TagResource", structure({required("ResourceARN", arn_shape()), required("Tags", tags_shape())}),
+                &Api::tag_resource),
       operation(api, "UntagResource",
-                wire::structure({wire::required("ResourceARN", rule_arn_shape()),
-                                 wire::required("TagKeys", wire::list(wire::text(1, 128)))}),
+                structure({required("ResourceARN", arn_shape()), required("TagKeys", list(text(1, 128)))}),
                 &Api::untag_resource),
-      operation(api, "ListTagsForResource", wire::structure({wire::required("ResourceARN", rule_arn_shape())}),
+      operation(api, "ListTagsForResource", structure({required("ResourceARN", arn_shape())}),
                 &Api::list_tags_for_resource),
   };
 }
 
-std::vector<wire::Operation> other_operations(const std::shared_ptr<Api>& api) {
+std::vector<wire::Operation> event_operations(const std::shared_ptr<Api>& api) {
+  using namespace wire;
+  const auto bus_name = optional("EventBusName", bus_name_shape());
+  auto put_events = operation(api, "PutEvents",
+                              structure({required("Entries", list(entry_shape(), 1, 10)),
+                                         refused("EndpointId", text(1, 50), "global endpoints are not supported yet")}),
+                              &Api::put_events);
+  // The first entry's bus; the operation itself asks about every bus.
+  put_events.resource = [](const Call& call) {
+    const auto entries = get_array(call.input, "Entries");
+    return call.place.arn("events", "event-bus/" + bus_of(call.place, entries.at(0).as_object()));
+  };
   return {
       on_rule(operation(api, "PutTargets",
-                        wire::structure({wire::required("Rule", name()), wire::optional("EventBusName", bus_name()),
-                                         wire::required("Targets", wire::list(target_shape(), 1, 100))}),
+                        structure({required("Rule", name_shape()), bus_name,
+                                   required("Targets", list(target_shape(), 1, 100))}),
                         &Api::put_targets),
               "Rule"),
-      on_rule(operation(
-                  api, "ListTargetsByRule",
-                  wire::structure(paged({wire::required("Rule", name()), wire::optional("EventBusName", bus_name())})),
-                  &Api::list_targets_by_rule),
+      on_rule(operation(api, "ListTargetsByRule", structure(paged({required("Rule", name_shape()), bus_name})),
+                        &Api::list_targets_by_rule),
               "Rule"),
       on_rule(operation(api, "RemoveTargets",
-                        wire::structure({wire::required("Rule", name()), wire::optional("EventBusName", bus_name()),
-                                         wire::required("Ids", wire::list(name(), 1, 100)),
-                                         wire::ignored("Force", wire::boolean())}),
+                        structure({required("Rule", name_shape()), bus_name,
+                                   required("Ids", list(name_shape(), 1, 100)), optional("Force", boolean())}),
                         &Api::remove_targets),
               "Rule"),
-      operation(
-          api, "PutEvents",
-          wire::structure({wire::required("Entries", wire::list(entry_shape(), 1, 10)),
-                           wire::refused("EndpointId", wire::text(1, 50), "global endpoints are not supported yet")}),
-          &Api::put_events),
-      operation(
-          api, "TestEventPattern",
-          wire::structure({wire::required("EventPattern", wire::text(0, 4096)), wire::required("Event", wire::text())}),
-          &Api::test_event_pattern),
-      operation(api, "DescribeEventBus", wire::structure({wire::optional("Name", bus_name())}),
-                &Api::describe_event_bus),
-      operation(api, "ListEventBuses", wire::structure(paged({wire::optional("NamePrefix", wire::text(1, 256))})),
-                &Api::list_event_buses),
-      operation(api, "CreateEventBus", wire::structure({wire::required("Name", wire::text(1, 256))}),
-                &Api::create_event_bus),
+      std::move(put_events),
+      operation(api, "TestEventPattern",
+                structure({required("EventPattern", text(0, 4096)), required("Event", text())}),
+                &Api::test_event_pattern),
   };
 }
 
@@ -524,7 +500,9 @@ wire::Service service(Bus& bus) {
   const auto api = std::make_shared<Api>(bus);
   wire::Service out{.name = "events", .protocols = {wire::Protocol::json_1_1}, .target_prefix = "AWSEvents"};
   out.operations = rule_operations(api);
-  std::ranges::move(other_operations(api), std::back_inserter(out.operations));
+  std::ranges::move(event_operations(api), std::back_inserter(out.operations));
+  std::ranges::move(bus_operations(bus), std::back_inserter(out.operations));
+  std::ranges::move(archive_operations(bus), std::back_inserter(out.operations));
   return out;
 }
 

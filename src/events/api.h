@@ -7,7 +7,6 @@
 namespace slipway::events {
 
 constexpr std::size_t kTargetsPerRuleMax = 5;
-constexpr std::size_t kRulesMax = 300;
 constexpr std::size_t kEntryBytesMax = 1024 * 1024;
 
 // `bus` must outlive the service.

@@ -5,13 +5,12 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "database/journal.h"
+#include "events/archives.h"
 #include "events/schedule.h"
 
 namespace slipway::events {
 
 namespace {
-
-constexpr std::size_t kCompiledPatternsMax = 1000;
 
 // A UUID made of 128 bits of `hash` (hexadecimal).
 std::string uuid_of(std::string hash) {
@@ -90,6 +89,17 @@ std::map<std::string, std::pair<std::string, std::string>> dead_letter_attribute
   return out;
 }
 
+// Records an attempt that was made, and what follows from it.
+void finish_attempt(database::Transaction& tx, DeliveryRow& row, const Result<void>& outcome, Instant now,
+                    double fraction) {
+  const auto decision = decide(row.policy, row.received, row.attempts, outcome, now, fraction);
+  const auto kind = apply(row, outcome, decision);
+  update_delivery(tx, row);
+  add_attempt(tx, row.number, row.attempts, now, outcome ? "" : outcome.error().code,
+              outcome ? "" : outcome.error().message);
+  journal(tx, now, kind, row, outcome);
+}
+
 // A port's failure as an outcome: a throw is our own fault and worth another attempt.  Cancellation
 // goes on as a throw.
 task<Result<void>> tried(task<Result<void>> work) {
@@ -107,70 +117,53 @@ task<Result<void>> tried(task<Result<void>> work) {
 
 }  // namespace
 
-// Compiled patterns of the rules, by their text.
-class Bus::Patterns {
- public:
-  const Pattern* get(const std::string& text) {
-    const auto found = compiled_.find(text);
-    if (found != compiled_.end()) return &found->second;
-    auto pattern = compile(text);
-    if (!pattern) {
-      log_error("events", "a stored pattern does not compile: " + pattern.error().message);
-      return nullptr;
-    }
-    if (compiled_.size() >= kCompiledPatternsMax) compiled_.clear();
-    return &compiled_.emplace(text, *std::move(pattern)).first->second;
-  }
-
-  bool match(const Rule& rule, const Received& event) {
-    if (!rule.enabled()) return false;
-    if (!event.only_rule.empty()) return event.only_rule == rule.name;
-    if (rule.pattern.empty()) return false;
-    const auto* pattern = get(rule.pattern);
-    return pattern && matches(*pattern, event.envelope);
-  }
-
- private:
-  std::map<std::string, Pattern> compiled_;
-};
-
 namespace {
 
 // The deliveries of one rule's targets.  Returns how many.
-int add_deliveries(database::Transaction& tx, const Rule& rule, const std::string& rule_arn, const Received& event) {
-  const auto targets = targets_of(tx, rule.name);
-  for (const auto& target : targets) {
+int add_deliveries(database::Transaction& tx, const Rulebook::Entry& entry, const std::string& rule_arn,
+                   const Received& event) {
+  for (const auto& target : entry.targets) {
     DeliveryRow row;
     row.event_number = event.number;
     row.event_id = event.event_id;
-    row.rule = rule.name;
+    row.bus = event.bus;
+    row.rule = entry.rule.name;
     row.rule_arn = rule_arn;
     row.target_id = target.id;
     row.target_arn = target.arn;
-    row.payload = shape_input(target.input(), event.envelope,
-                              {.rule_arn = rule_arn, .rule_name = rule.name, .ingested = event.at});
+    row.payload = shape_input(target.input(), event.envelope.get_object(),
+                              {.rule_arn = rule_arn, .rule_name = entry.rule.name, .ingested = event.at});
+    row.parameters = target.parameters();
     row.dead_letter_arn = target.dead_letter_arn();
     row.policy = target.policy();
     row.received = event.at;
     row.next_at = event.at;
     add_delivery(tx, row);
   }
-  return static_cast<int>(targets.size());
+  return static_cast<int>(entry.targets.size());
 }
 
 }  // namespace
 
+std::optional<std::string> bus_of_arn(const Place& place, const std::string& arn) {
+  const auto prefix = place.arn("events", "event-bus/");
+  if (!arn.starts_with(prefix) || arn.size() == prefix.size()) return std::nullopt;
+  return arn.substr(prefix.size());
+}
+
 Bus::Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
-         Targets& targets, DeadLetters& dead_letters)
+         Targets& targets, DeadLetters& dead_letters, Permissions& permissions, Quotas quotas)
     : db_(db),
       clock_(clock),
       random_(random),
       place_(std::move(place)),
       targets_(targets),
       dead_letters_(dead_letters),
+      permissions_(permissions),
+      quotas_(quotas),
       id_salt_(random.bytes(32)),
       bell_(std::make_shared<Bell>(executor)),
-      patterns_(std::make_shared<Patterns>()),
+      rulebook_(std::make_shared<Rulebook>()),
       in_flight_(std::make_shared<std::map<long long, std::string>>()),
       tasks_(executor) {}
 
@@ -182,31 +175,67 @@ task<void> Bus::stop() {
   co_await tasks_.stop();
 }
 
+std::string Bus::new_id() {
+  return uuid_of(sha256_hex(id_salt_ + std::to_string(ids_++)));
+}
+
 std::string Bus::publish(database::Transaction& tx, Event event, Instant received) {
+  return publish_on(tx, kDefaultBus, std::move(event), received);
+}
+
+std::string Bus::publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received) {
   if (event.account.empty()) event.account = place_.account;
   if (event.region.empty()) event.region = place_.region;
-  const long long number = append_event(tx, event, received);
-  if (event.id.empty()) {
-    event.id = uuid_of(sha256_hex(id_salt_ + std::to_string(number)));
-    name_event(tx, number, event);
-  }
-  json::object detail{{"source", event.source}, {"detail-type", event.detail_type}, {"event", to_json(event)}};
-  database::append_journal(tx, received, "events.received", event.id, event.source + " " + event.detail_type,
-                           std::move(detail));
-  tx.after_commit([bell = bell_] { bell->ring(); });
+  if (event.id.empty()) event.id = new_id();
+  Received row{.bus = bus, .at = received, .event_id = event.id, .envelope = to_json(event)};
+  publish_again(tx, std::move(row));
   return event.id;
 }
 
+void Bus::publish_again(database::Transaction& tx, Received event) {
+  append_event(tx, event);
+  const auto& envelope = event.envelope.get_object();
+  const auto source = get_string(envelope, "source");
+  const auto type = get_string(envelope, "detail-type");
+  json::object detail{{"source", source}, {"detail-type", type}, {"bus", event.bus}, {"event", envelope}};
+  database::append_journal(tx, event.at, "events.received", event.event_id, source + " " + type, std::move(detail));
+  tx.after_commit([bell = bell_] { bell->ring(); });
+}
+
+void Bus::touch(database::Transaction& tx, const std::string& bus, const std::string& rule) {
+  rulebook_->touch(bus, rule);
+  tx.after_commit([bell = bell_] { bell->ring(); });
+}
+
+task<int> Bus::redrive(std::string event_id) {
+  auto revive = [event_id, now = clock_.now()](database::Transaction& tx) {
+    int revived = 0;
+    for (const auto& row : event_id.empty() ? dead_deliveries(tx, kRedriveMax) : deliveries_of(tx, event_id)) {
+      if (revive_delivery(tx, row.number, now)) ++revived;
+    }
+    return revived;
+  };
+  const int revived = co_await db_.write(std::move(revive));
+  bell_->ring();
+  co_return revived;
+}
+
 bool Bus::idle() const {
-  return in_flight_->empty() && unmatched_events(db_.read(), 1).empty() &&
-         due_by_target(db_.read(), clock_.now()).empty();
+  if (!in_flight_->empty() || has_unmatched(db_.read())) return false;
+  for (const auto& target : waiting_targets(db_.read())) {
+    if (!due_for_target(db_.read(), target, clock_.now(), 1).empty()) return false;
+  }
+  return true;
 }
 
 task<void> Bus::work() {
   for (;;) {
     auto looking = look_around();
     const bool well = co_await survived("the bus", std::move(looking));
-    if (!well) co_await pause(kAfterTrouble);
+    if (!well) {
+      rulebook_->distrust();  // It may have read what was then undone.
+      co_await pause(kAfterTrouble);
+    }
     const auto limit = until_next();
     co_await bell_->wait(limit);
   }
@@ -218,29 +247,27 @@ task<void> Bus::look_around() {
     start_due();
   }
   start_due();
+  co_await replay_some();
   co_await prune_sometimes();
 }
 
 task<void> Bus::fire_schedules() {
   const auto now = clock_.now();
-  const auto rules = all_rules(db_.read());
-  const auto is_due = [&](const Rule& rule) { return !rule.schedule.empty() && rule.enabled() && rule.due <= now; };
-  if (std::none_of(rules.begin(), rules.end(), is_due)) co_return;
-  auto fire = [now, place = place_, salt = id_salt_](database::Transaction& tx) {
-    for (auto& rule : all_rules(tx)) {
-      if (rule.schedule.empty() || !rule.enabled() || rule.due > now) continue;
-      const auto every = parse_rate(rule.schedule);
-      if (!every) continue;
-      Event event{.source = "aws.events",
-                  .detail_type = "Scheduled Event",
-                  .account = place.account,
-                  .region = place.region,
-                  .time = now,
-                  .resources = {place.arn("events", "rule/" + rule.name)}};
-      const auto number = append_event(tx, event, now, rule.name);
-      event.id = uuid_of(sha256_hex(salt + std::to_string(number)));
-      name_event(tx, number, event);
-      rule.due = now + *every;
+  if (due_rules(db_.read(), now).empty()) co_return;
+  auto fire = [now, this](database::Transaction& tx) {
+    for (auto& rule : due_rules(tx, now)) {
+      const auto schedule = parse_schedule(rule.schedule);
+      // A rate keeps its beat: its intervals are counted from when it was due, not from when we looked.
+      rule.due = (schedule ? next_fire(*schedule, rule.due, now) : std::nullopt).value_or(kNever);
+      const Event event{.id = new_id(),
+                        .source = "aws.events",
+                        .detail_type = "Scheduled Event",
+                        .account = place_.account,
+                        .region = place_.region,
+                        .time = now,
+                        .resources = {place_.arn("events", rule.resource())}};
+      append_event(
+          tx, {.bus = rule.bus, .at = now, .event_id = event.id, .envelope = to_json(event), .only_rules = rule.name});
       put_rule(tx, rule);
     }
   };
@@ -248,17 +275,20 @@ task<void> Bus::fire_schedules() {
 }
 
 task<bool> Bus::match_some() {
-  if (unmatched_events(db_.read(), 1).empty()) co_return false;
+  if (!has_unmatched(db_.read())) co_return false;
   const auto now = clock_.now();
-  auto match = [now, place = place_, patterns = patterns_](database::Transaction& tx) {
-    const auto rules = all_rules(tx);
+  auto match = [now, place = place_, rulebook = rulebook_](database::Transaction& tx) {
     const auto events = unmatched_events(tx, kMatchBatch);
     for (const auto& event : events) {
-      for (const auto& rule : rules) {
-        if (!patterns->match(rule, event)) continue;
-        const int targets = add_deliveries(tx, rule, place.arn("events", "rule/" + rule.name), event);
-        database::append_journal(tx, now, "events.matched", rule.name, rule.name + " matched " + event.event_id,
-                                 {{"event", event.event_id}, {"targets", targets}});
+      for (const auto* entry : rulebook->match(tx, event)) {
+        if (entry->rule.managed_by == kArchiveManager) {
+          keep_event(tx, entry->rule.name, event);
+          continue;
+        }
+        const int targets = add_deliveries(tx, *entry, place.arn("events", entry->rule.resource()), event);
+        database::append_journal(tx, now, "events.matched", entry->rule.name,
+                                 entry->rule.name + " matched " + event.event_id,
+                                 {{"event", event.event_id}, {"bus", event.bus}, {"targets", targets}});
       }
     }
     if (!events.empty()) advance_cursor(tx, events.back().number);
@@ -268,19 +298,39 @@ task<bool> Bus::match_some() {
   co_return matched;
 }
 
+// One step of each replay: what it puts on a bus is matched and under way before the next step.
+task<void> Bus::replay_some() {
+  if (!replays_wait(db_.read())) co_return;
+  const auto now = clock_.now();
+  auto step = [this, now](database::Transaction& tx) {
+    for (auto& replay : list_replays(tx)) {
+      if (!replay.active()) continue;
+      for (auto& event : replay_step(tx, replay, now)) publish_again(tx, std::move(event));
+      put_replay(tx, replay);
+    }
+  };
+  co_await db_.write(std::move(step));
+  bell_->ring();
+}
+
 void Bus::start_due() {
   const auto now = clock_.now();
   std::map<std::string, int> busy;
   for (const auto& [number, target] : *in_flight_) ++busy[target];
-  auto due = due_by_target(db_.read(), now);
-  for (auto& [target, count] : due) count -= busy.contains(target) ? busy[target] : 0;
+  std::map<std::string, int> due;
+  std::map<std::string, std::vector<long long>> waiting;
+  for (const auto& target : waiting_targets(db_.read())) {
+    auto& numbers = waiting[target];
+    // Those under way are due, too, and may come first.
+    numbers = due_for_target(db_.read(), target, now, kInFlightPerTargetMax + busy[target]);
+    std::erase_if(numbers, [&](long long number) { return in_flight_->contains(number); });
+    due[target] = static_cast<int>(numbers.size());
+  }
   for (const auto& [target, starts] : share_out(due, busy)) {
-    int left = starts;
-    for (const auto number : due_for_target(db_.read(), target, now, starts + busy[target])) {
-      if (left == 0 || in_flight_->contains(number)) continue;
-      --left;
+    for (int i = 0; i < starts; ++i) {
+      const auto number = waiting[target][static_cast<std::size_t>(i)];
       (*in_flight_)[number] = target;
-      tasks_.spawn("delivery " + std::to_string(number), attempt(number));
+      tasks_.spawn("delivery", attempt(number));
     }
   }
 }
@@ -298,31 +348,57 @@ task<void> Bus::attempt(long long number) {
 
 task<void> Bus::attempt_target(DeliveryRow row) {
   ++row.attempts;
+  if (auto bus = bus_of_arn(place_, row.target_arn)) {
+    co_await pass_on(std::move(row), *std::move(bus));
+    co_return;
+  }
   Delivery delivery{.target_arn = row.target_arn,
                     .target_id = row.target_id,
                     .rule_arn = row.rule_arn,
                     .rule_name = row.rule,
                     .event_id = row.event_id,
                     .payload = row.payload,
+                    .parameters = row.parameters,
+                    .key = row.rule_arn + "/" + std::to_string(row.number),
                     .attempt = row.attempts};
   auto handing_over = targets_.deliver(std::move(delivery));
-  const auto outcome = co_await tried(std::move(handing_over));
+  auto outcome = co_await tried(std::move(handing_over));
+  co_await record(std::move(row), std::move(outcome));
+}
+
+// To another bus: it is appended there and counts as delivered in the same transaction.
+task<void> Bus::pass_on(DeliveryRow row, std::string bus) {
   const auto now = clock_.now();
-  const auto decision = decide(row.policy, row.received, row.attempts, outcome, now, random_.fraction());
-  auto record = [row, outcome, decision, now](database::Transaction& tx) mutable {
-    const auto kind = apply(row, outcome, decision);
-    update_delivery(tx, row);
-    add_attempt(tx, row.number, row.attempts, now, outcome ? "" : outcome.error().code,
-                outcome ? "" : outcome.error().message);
-    journal(tx, now, kind, row, outcome);
+  const double fraction = random_.fraction();
+  auto pass = [this, row, bus, now, fraction](database::Transaction& tx) mutable {
+    Result<void> outcome;
+    const int hops = hops_of(tx, row.event_number) + 1;
+    if (!find_bus(tx, bus)) {
+      outcome = fail(Fault::not_found, "NO_RESOURCE", "Event bus " + bus + " does not exist.");
+    } else if (hops > kHopsMax) {
+      outcome = fail(Fault::unsupported, "INVALID_PARAMETER",
+                     "The event was passed on from bus to bus " + std::to_string(kHopsMax) +
+                         " times: a rule of one bus and a rule of another send it round.");
+    } else {
+      publish_again(
+          tx, {.bus = bus, .at = now, .event_id = row.event_id, .envelope = stored_json(row.payload), .hops = hops});
+    }
+    finish_attempt(tx, row, outcome, now, fraction);
   };
-  co_await db_.write(std::move(record));
+  co_await db_.write(std::move(pass));
+}
+
+task<void> Bus::record(DeliveryRow row, Result<void> outcome) {
+  auto store = [row = std::move(row), outcome = std::move(outcome), now = clock_.now(), fraction = random_.fraction()](
+                   database::Transaction& tx) mutable { finish_attempt(tx, row, outcome, now, fraction); };
+  co_await db_.write(std::move(store));
 }
 
 task<void> Bus::attempt_dead_letter(DeliveryRow row) {
   ++row.dead_attempts;
   auto body = envelope_of(db_.read(), row.event_number);
-  auto sending = dead_letters_.send(row.dead_letter_arn, std::move(body), dead_letter_attributes(row));
+  if (body.empty()) body = row.payload;  // Redriven after the event itself was forgotten.
+  auto sending = dead_letters_.send(row.dead_letter_arn, row.rule_arn, std::move(body), dead_letter_attributes(row));
   const auto outcome = co_await tried(std::move(sending));
   const auto now = clock_.now();
   const auto decision = decide({}, row.received, row.dead_attempts, outcome, now, random_.fraction());
@@ -330,12 +406,10 @@ task<void> Bus::attempt_dead_letter(DeliveryRow row) {
     const bool again = decision.step == NextStep::again;
     if (again) row.next_at = decision.at;
     if (!again) row.state = DeliveryState::dead;
+    if (!again && !outcome) row.error_message += "; and the dead-letter queue refused it: " + outcome.error().message;
     update_delivery(tx, row);
     if (again) return;
-    const Result<void> why =
-        fail(Fault::unavailable, row.error_code,
-             outcome ? row.error_message
-                     : row.error_message + "; and the dead-letter queue refused it: " + outcome.error().message);
+    const Result<void> why = fail(Fault::unavailable, row.error_code, row.error_message);
     journal(tx, now, "events.dead", row, why);
   };
   co_await db_.write(std::move(record));
@@ -344,18 +418,23 @@ task<void> Bus::attempt_dead_letter(DeliveryRow row) {
 task<void> Bus::prune_sometimes() {
   const auto now = clock_.now();
   if (now - pruned_ < kPruneEvery) co_return;
-  pruned_ = now;
-  auto forget = [now](database::Transaction& tx) { prune(tx, now - kKeepFinished, kKeepRows); };
-  co_await db_.write(forget);
+  auto forget = [now](database::Transaction& tx) {
+    expire_archived(tx, now, kPruneBatch);
+    return prune(tx, now - kKeepFinished, kKeepRows, kPruneBatch);
+  };
+  const bool more = co_await db_.write(forget);
+  if (more) {
+    bell_->ring();  // The rest in turns, so that nobody waits long for the writer.
+  } else {
+    pruned_ = now;
+  }
 }
 
 Duration Bus::until_next() const {
   const auto now = clock_.now();
   Duration wait = kIdleWait;
   if (const auto due = next_due(db_.read(), now)) wait = std::min(wait, *due - now);
-  for (const auto& rule : all_rules(db_.read())) {
-    if (!rule.schedule.empty() && rule.enabled()) wait = std::min(wait, rule.due - now);
-  }
+  if (const auto due = next_rule_due(db_.read())) wait = std::min(wait, *due - now);
   return std::max(wait, Duration(1));
 }
 

@@ -1,7 +1,8 @@
-// Bus: the default event bus.  An event that was published in a committed transaction reaches every
+// Bus: the event buses of the region.  An event that was published in a committed transaction reaches every
 // target of every rule that matches it at least once, or its dead-letter queue; a crash at any
 // instant repeats and never forgets.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,8 +10,8 @@
 #include "base/arn.h"
 #include "base/event.h"
 #include "database/database.h"
-#include "events/pattern.h"
 #include "events/ports.h"
+#include "events/rulebook.h"
 #include "events/store.h"
 #include "host/clock.h"
 
@@ -20,14 +21,25 @@ constexpr int kMatchBatch = 100;                              // Events matched 
 constexpr Duration kDeliverLimit = std::chrono::seconds(60);  // A target that has not answered by then has failed.
 constexpr Duration kIdleWait = std::chrono::seconds(30);      // The worker looks around at least so often.
 constexpr Duration kAfterTrouble = std::chrono::seconds(1);   // Pause after a write that failed.
-constexpr Duration kPruneEvery = std::chrono::minutes(1);
+constexpr Duration kPruneEvery = std::chrono::seconds(10);
 constexpr Duration kKeepFinished = std::chrono::hours(24);
 constexpr long long kKeepRows = 10'000;
+constexpr int kPruneBatch = 2'000;  // Rows forgotten in one transaction.
+constexpr int kRedriveMax = 1'000;  // Dead deliveries that one call starts anew.
+// An event that rules pass on from bus to bus goes no further than this: two rules that point at each other's bus
+// would keep it going for ever.
+constexpr int kHopsMax = 5;
+
+// What AWS lets an account raise.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+struct Quotas {
+  long long rules_per_bus = 300;
+};
 
 class Bus {
  public:
   Bus(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random, Place place,
-      Targets& targets, DeadLetters& dead_letters);
+      Targets& targets, DeadLetters& dead_letters, Permissions& permissions, Quotas quotas = {});
 
   // Begins to match and deliver, from where the tables say an earlier bus stopped.  Once.
   void start();
@@ -35,33 +47,47 @@ class Bus {
   // is destroyed on a loop that still runs.
   task<void> stop();
 
-  // Appends the event to the outbox in the caller's transaction; it goes out after the commit.  An
+  // Appends the event to the default bus's outbox in the caller's transaction; it goes out after the commit.  An
   // empty id, account or region is filled in.  `received` is the moment of ingestion; the event's
   // own time when it is not given.  Returns the id.
   std::string publish(database::Transaction& tx, Event event) { return publish(tx, std::move(event), event.time); }
   std::string publish(database::Transaction& tx, Event event, Instant received);
+  std::string publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received);
+  // The same for an envelope that has its id: replayed, or passed on from another bus.
+  void publish_again(database::Transaction& tx, Received event);
+
+  // Dead deliveries start anew: those of `event_id`, or all when it is empty.  Returns how many.
+  task<int> redrive(std::string event_id);
 
   void wake() { bell_->ring(); }  // Rules or the clock have changed.
-  bool idle() const;              // Nothing to match, nothing due, nothing under way.
+  // In the transaction that changes a rule or its targets.
+  void touch(database::Transaction& tx, const std::string& bus, const std::string& rule);
+  bool idle() const;  // Nothing to match, nothing due, nothing under way.
 
   database::Database& db() { return db_; }
   host::Clock& clock() { return clock_; }
+  host::Random& random() { return random_; }
   Targets& targets() { return targets_; }
+  Permissions& permissions() { return permissions_; }
   const Place& place() const { return place_; }
-  std::string rule_arn(const std::string& name) const { return place_.arn("events", "rule/" + name); }
+  const Quotas& quotas() const { return quotas_; }
+  std::string bus_arn(const std::string& bus) const { return place_.arn("events", "event-bus/" + bus); }
 
  private:
-  class Patterns;
   task<void> work();
   task<void> look_around();
   task<void> fire_schedules();
   task<bool> match_some();  // False: nothing was left.
+  task<void> replay_some();
   void start_due();
   task<void> attempt(long long number);
   task<void> attempt_target(DeliveryRow row);
   task<void> attempt_dead_letter(DeliveryRow row);
+  task<void> pass_on(DeliveryRow row, std::string bus);
+  task<void> record(DeliveryRow row, Result<void> outcome);
   task<void> prune_sometimes();
   Duration until_next() const;
+  std::string new_id();
 
   database::Database& db_;
   host::Clock& clock_;
@@ -69,12 +95,18 @@ class Bus {
   Place place_;
   Targets& targets_;
   DeadLetters& dead_letters_;
+  Permissions& permissions_;
+  Quotas quotas_;
   std::string id_salt_;  // Makes ids on the writer thread, where the random source may not be used.
+  std::atomic<long long> ids_ = 0;
   std::shared_ptr<Bell> bell_;
-  std::shared_ptr<Patterns> patterns_;                           // Used by the writer thread only.
+  std::shared_ptr<Rulebook> rulebook_;                           // Used by the writer thread only.
   std::shared_ptr<std::map<long long, std::string>> in_flight_;  // Delivery number -> target.
   Instant pruned_{};
   TaskGroup tasks_;
 };
+
+// The name in the ARN of a bus of this place; nullopt when it is none.
+std::optional<std::string> bus_of_arn(const Place& place, const std::string& arn);
 
 }  // namespace slipway::events

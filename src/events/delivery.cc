@@ -54,8 +54,13 @@ std::map<std::string, int> share_out(const std::map<std::string, int>& due,
   int free = kInFlightMax;
   for (const auto& [target, count] : in_flight) free -= count;
   for (const auto& [target, count] : due) {
-    const auto busy = in_flight.find(target);
-    room[target] = std::min(count, kInFlightPerTargetMax - (busy == in_flight.end() ? 0 : busy->second));
+    const auto found = in_flight.find(target);
+    const int busy = found == in_flight.end() ? 0 : found->second;
+    room[target] = std::min(count, kInFlightPerTargetMax - busy);
+    if (busy > 0 || count < 1) continue;
+    --room[target];
+    --free;
+    starts[target] = 1;
   }
   for (bool progress = true; progress && free > 0;) {
     progress = false;

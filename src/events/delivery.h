@@ -16,8 +16,10 @@ constexpr Duration kFirstBackOff = std::chrono::seconds(1);
 // 185 attempts of this length fill the 24 hours.
 constexpr Duration kLongestBackOff = std::chrono::minutes(8);
 
-constexpr int kInFlightMax = 64;          // Deliveries at a time, all targets together.
-constexpr int kInFlightPerTargetMax = 8;  // So that a slow target does not keep the others waiting.
+// Deliveries at a time, all targets together: targets that hang may hold them all, and still every other target may
+// have one under way.
+constexpr int kInFlightMax = 256;
+constexpr int kInFlightPerTargetMax = 32;
 
 struct RetryPolicy {
   int retries = kRetriesDefault;  // After the first attempt.
@@ -50,8 +52,8 @@ Decision decide(const RetryPolicy& policy, Instant received, int attempts, const
 // INTERNAL_ERROR…
 std::string dead_letter_code(const Error& error);
 
-// How many deliveries of each target to start, given how many are due and in flight: round robin,
-// within both bounds.
+// How many deliveries of each target to start, given how many are due (besides those in flight): round robin, within
+// both bounds, and one for a target that has none.
 std::map<std::string, int> share_out(const std::map<std::string, int>& due,
                                      const std::map<std::string, int>& in_flight);
 

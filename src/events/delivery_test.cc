@@ -64,6 +64,19 @@ TEST(Delivery, ManyTargetsShareTheBound) {
   for (int i = 0; i < kInFlightMax; ++i) due["t" + std::to_string(i)] = 100;
   const auto starts = share_out(due, {});
   EXPECT_EQ(starts.size(), static_cast<std::size_t>(kInFlightMax));
+  for (const auto& [target, count] : starts) EXPECT_EQ(count, 1) << target;
+}
+
+TEST(Delivery, TargetsThatHangTogetherStarveNobody) {
+  std::map<std::string, int> due{{"quick", 100}};
+  std::map<std::string, int> hanging;
+  for (int held = 0; held < kInFlightMax; held += kInFlightPerTargetMax) {
+    const auto target = "slow" + std::to_string(held);
+    due[target] = 100;
+    hanging[target] = kInFlightPerTargetMax;
+  }
+  const auto starts = share_out(due, hanging);
+  EXPECT_EQ(starts, (std::map<std::string, int>{{"quick", 1}}));
 }
 
 }  // namespace

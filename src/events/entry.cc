@@ -28,13 +28,16 @@ Result<Event> read_entry(const json::object& entry, Instant now) {
   if (source.starts_with("aws.")) {
     return fail(Fault::denied, "NotAuthorizedForSourceException", "Not authorized for the source.");
   }
-  const auto detail = parse_json(get_string(entry, "Detail"));
-  if (!detail || !detail->is_object()) return fail(Fault::invalid, "MalformedDetail", "Detail is malformed.");
+  json::parse_options options;
+  options.max_depth = kNestingMax - 1;  // The envelope is one more object around it.
+  boost::system::error_code error;
+  const auto detail = json::parse(get_string(entry, "Detail"), error, {}, options);
+  if (error || !detail.is_object()) return fail(Fault::invalid, "MalformedDetail", "Detail is malformed.");
   return Event{.source = source,
                .detail_type = get_string(entry, "DetailType"),
                .time = has(entry, "Time") ? instant_ms(get_int(entry, "Time")) : now,
                .resources = get_strings(entry, "Resources"),
-               .detail = detail->get_object()};
+               .detail = detail.get_object()};
 }
 
 }  // namespace slipway::events

@@ -6,6 +6,8 @@
 
 namespace slipway::events {
 
+constexpr int kNestingMax = 1000;  // Objects and arrays within each other in Detail.
+
 // Bytes that count against AWS's limit: 14 for Time, and Source, DetailType, Detail and Resources
 // as they are.
 std::size_t entry_bytes(const json::object& entry);

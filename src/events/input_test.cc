@@ -25,6 +25,48 @@ TEST(Input, ATemplateInsertsTextInQuotesAndJsonElsewhere) {
   EXPECT_EQ(shape_input(shape, kEvent, kContext), R"({"t":"latest!","n":3,"rule":"push","gone":""})");
 }
 
+std::string filled(std::string text, std::map<std::string, std::string> paths) {
+  const InputShape shape{.template_text = std::move(text), .paths = std::move(paths)};
+  const auto good = check_input(shape);
+  return good ? shape_input(shape, kEvent, kContext) : good.error().message;
+}
+
+TEST(Input, InQuotesAnObjectLosesItsOwn) {
+  EXPECT_EQ(filled(R"("got <d>")", {{"d", "$.detail"}}), R"("got {tag:latest,n:3,list:[a,b]}")");
+  EXPECT_EQ(filled(R"({"t":"<l> and <n>"})", {{"l", "$.detail.list"}, {"n", "$.detail.n"}}), R"({"t":"[a,b] and 3"})");
+  EXPECT_EQ(filled(R"({"t":<d>})", {{"d", "$.detail.list"}}), R"({"t":["a","b"]})");
+}
+
+TEST(Input, QuotedLinesAreATemplate) {
+  EXPECT_EQ(filled("\"one <t>\"\n\"two <t>\"", {{"t", "$.detail.tag"}}), "\"one latest\"\n\"two latest\"");
+}
+
+TEST(Input, AStarGathersEveryElement) {
+  const auto event = json::parse(R"({"detail":{"items":[{"id":1},{"id":2},{}]}})").as_object();
+  EXPECT_EQ(shape_input({.path = "$.detail.items[*].id"}, event, kContext), "[1,2]");
+  EXPECT_EQ(shape_input({.path = "$.detail.items[*].name"}, event, kContext), "null");
+}
+
+TEST(Input, EveryPredefinedVariableIsFilled) {
+  const json::object event{{"id", "1"}, {"detail", {{"a", 1}}}};
+  const InputShape shape{
+      .template_text =
+          R"({"arn":<aws.events.rule-arn>,"name":"<aws.events.rule-name>","at":<aws.events.event.ingestion-time>,)"
+          R"("event":<aws.events.event>,"json":<aws.events.event.json>})"};
+  ASSERT_TRUE(check_input(shape));
+  EXPECT_EQ(json::parse(shape_input(shape, event, kContext)),
+            (json::value{{"arn", kContext.rule_arn},
+                         {"name", "push"},
+                         {"at", "1970-01-01T00:00:00Z"},
+                         {"event", {{"id", "1"}}},
+                         {"json", {{"id", "1"}, {"detail", {{"a", 1}}}}}}));
+}
+
+TEST(Input, APlaceholderCannotBeAKey) {
+  EXPECT_TRUE(filled(R"({"<t>":1})", {{"t", "$.detail.tag"}}).contains("cannot be a key"));
+  EXPECT_TRUE(filled(R"("<t>")", {{"t.x", "$.detail.tag"}, {"t", "$.id"}}).contains("Invalid InputPathsMap key t.x"));
+}
+
 TEST(Input, APlaceholderThatNothingFillsIsRefused) {
   EXPECT_FALSE(check_input({.template_text = R"("<who>")"}));
   EXPECT_FALSE(check_input({.template_text = "not quoted", .paths = {{"a", "$.a"}}}));

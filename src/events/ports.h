@@ -1,12 +1,14 @@
-// What the bus asks of others: to hand an event to a target, and to keep what no target took.  The
-// region answers.
+// What the bus asks of others: to hand an event to a target, to keep what no target took, and to say who may do what.
+// The region answers.
 #pragma once
 #include <map>
 #include <string>
 #include <utility>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "wire/service.h"
 
 namespace slipway::events {
 
@@ -17,28 +19,40 @@ struct Delivery {
   std::string rule_arn;
   std::string rule_name;
   std::string event_id;
-  std::string payload;  // JSON text, as the target's input asks.
+  std::string payload;      // JSON text, as the target's input asks.
+  json::object parameters;  // RoleArn and the parameters of the target's kind: EcsParameters, HttpParameters.
+  std::string key;          // The same for every attempt of this delivery, and for no other.
   int attempt = 1;
 };
 
 class Targets {
  public:
   virtual ~Targets() = default;
-  // Whether we can deliver to this kind of target.  Fails with Fault::invalid and a sentence for
+  // Whether we can deliver to this target, as PutTargets describes it.  Fails with Fault::invalid and a sentence for
   // PutTargets' FailedEntries.
-  virtual Result<void> accepts(const std::string& arn) = 0;
+  virtual Result<void> accepts(const json::object& target) = 0;
   // Returns once the target keeps the event (an asynchronous invocation is queued on disk, a
-  // message is stored).  May be called again with the same event after a crash.  denied and
-  // not_found are final, every other fault is tried again.
+  // message is stored).  May be called again with the same event after a crash.  denied, not_found and
+  // unsupported are final, every other fault is tried again.
   virtual task<Result<void>> deliver(Delivery delivery) = 0;
 };
 
 class DeadLetters {
  public:
   virtual ~DeadLetters() = default;
-  // Puts `body` into the queue.  `attributes`: name -> (SQS type, value).
-  virtual task<Result<void>> send(std::string queue_arn, std::string body,
+  // Puts `body` into the queue, on behalf of the rule.  `attributes`: name -> (SQS type, value).
+  virtual task<Result<void>> send(std::string queue_arn, std::string rule_arn, std::string body,
                                   std::map<std::string, std::pair<std::string, std::string>> attributes) = 0;
+};
+
+class Permissions {
+ public:
+  virtual ~Permissions() = default;
+  // Fails as iam does where the bus's policy can not be understood.
+  virtual Result<void> check_policy(const std::string& text) = 0;
+  // Whether `caller` may do `action` to the bus: by his own policies, unless the bus's policy (empty: none) forbids it.
+  virtual Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& bus_arn,
+                             const std::string& bus_policy) = 0;
 };
 
 }  // namespace slipway::events

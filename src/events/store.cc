@@ -1,5 +1,7 @@
 #include "events/store.h"
 
+#include "events/archives.h"
+
 namespace slipway::events {
 
 namespace {
@@ -7,17 +9,52 @@ namespace {
 constexpr const char* kDeliveryColumns =
     "number, event_number, event_id, rule, rule_arn, target_id, target_arn, payload, "
     "dead_letter_arn, retries, age_ms, "
-    "received, attempts, dead_attempts, next_at, state, error_code, error_message, exhausted";
+    "received, attempts, dead_attempts, next_at, state, error_code, error_message, exhausted, bus, parameters";
+constexpr const char* kRuleColumns =
+    "bus, name, pattern, schedule, state, description, role_arn, created_by, managed_by, due";
+constexpr const char* kBusColumns = "name, description, dead_letter_arn, policy, created, modified";
+constexpr const char* kEventColumns = "number, at, event_id, envelope, only_rule, bus, hops";
+
+std::string select(const char* columns, const char* rest) {
+  return std::string("SELECT ") + columns + " FROM " + rest;
+}
+
+EventBus to_bus(const database::Row& row) {
+  return {.name = row.text(0),
+          .description = row.text(1),
+          .dead_letter_arn = row.text(2),
+          .policy = row.text(3),
+          .created = row.instant(4),
+          .modified = row.instant(5)};
+}
 
 Rule to_rule(const database::Row& row) {
-  return {.name = row.text(0),
-          .pattern = row.text(1),
-          .schedule = row.text(2),
-          .state = row.text(3),
-          .description = row.text(4),
-          .role_arn = row.text(5),
-          .created_by = row.text(6),
-          .due = row.instant(7)};
+  return {.bus = row.text(0),
+          .name = row.text(1),
+          .pattern = row.text(2),
+          .schedule = row.text(3),
+          .state = row.text(4),
+          .description = row.text(5),
+          .role_arn = row.text(6),
+          .created_by = row.text(7),
+          .managed_by = row.text(8),
+          .due = row.instant(9)};
+}
+
+std::vector<Rule> to_rules(const database::Rows& rows) {
+  std::vector<Rule> out;
+  for (const auto& row : rows) out.push_back(to_rule(row));
+  return out;
+}
+
+Received to_received(const database::Row& row) {
+  return {.number = row.integer(0),
+          .bus = row.text(5),
+          .at = row.instant(1),
+          .event_id = row.text(2),
+          .envelope = stored_json(row.text(3)),
+          .only_rules = row.text(4),
+          .hops = static_cast<int>(row.integer(6))};
 }
 
 DeliveryRow to_delivery(const database::Row& row) {
@@ -40,39 +77,12 @@ DeliveryRow to_delivery(const database::Row& row) {
   out.error_code = row.text(16);
   out.error_message = row.text(17);
   out.exhausted = row.text(18);
+  out.bus = row.text(19);
+  out.parameters = stored_json(row.text(20)).as_object();
   return out;
 }
 
-constexpr const char* kRuleColumns = "name, pattern, schedule, state, description, role_arn, created_by, due";
-
-}  // namespace
-
-InputShape Target::input() const {
-  InputShape shape;
-  if (has(definition, "Input")) shape.fixed = get_string(definition, "Input");
-  if (has(definition, "InputPath")) shape.path = get_string(definition, "InputPath");
-  if (has(definition, "InputTransformer")) {
-    const auto transformer = get_object(definition, "InputTransformer");
-    shape.template_text = get_string(transformer, "InputTemplate");
-    for (const auto& path : get_object(transformer, "InputPathsMap")) {
-      if (path.value().is_string()) shape.paths[path.key()] = view(path.value().get_string());
-    }
-  }
-  return shape;
-}
-
-RetryPolicy Target::policy() const {
-  const auto given = get_object(definition, "RetryPolicy");
-  const auto seconds = get_int(given, "MaximumEventAgeInSeconds", kAgeDefault / std::chrono::seconds(1));
-  return {.retries = static_cast<int>(get_int(given, "MaximumRetryAttempts", kRetriesDefault)),
-          .age = std::chrono::seconds(seconds)};
-}
-
-std::string Target::dead_letter_arn() const {
-  return get_string(get_object(definition, "DeadLetterConfig"), "Arn");
-}
-
-database::Schema schema() {
+database::Schema tables() {
   return {.room = "events",
           .statements = {
               "CREATE TABLE events_rules (name TEXT PRIMARY KEY, pattern TEXT NOT NULL, schedule "
@@ -107,56 +117,182 @@ database::Schema schema() {
               "at INTEGER NOT NULL, code TEXT NOT NULL, "
               "message TEXT NOT NULL)",
               "CREATE INDEX events_attempts_delivery ON events_attempts (delivery)",
+              "CREATE INDEX events_rules_due ON events_rules (due) WHERE schedule <> '' AND state <> 'DISABLED'",
+              // Buses besides the default one: rules and targets are keyed by their bus, too.
+              "CREATE TABLE events_buses (name TEXT PRIMARY KEY, description TEXT NOT NULL, dead_letter_arn TEXT NOT "
+              "NULL, policy TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL)",
+              "INSERT INTO events_buses VALUES ('default', '', '', '', 0, 0)",
+              "DROP INDEX events_rules_due",
+              "ALTER TABLE events_rules RENAME TO events_rules_1",
+              "CREATE TABLE events_rules (bus TEXT NOT NULL, name TEXT NOT NULL, pattern TEXT NOT NULL, schedule TEXT "
+              "NOT NULL, state TEXT NOT NULL, description TEXT NOT NULL, role_arn TEXT NOT NULL, created_by TEXT NOT "
+              "NULL, managed_by TEXT NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (bus, name))",
+              "INSERT INTO events_rules SELECT 'default', name, pattern, schedule, state, description, role_arn, "
+              "created_by, '', due FROM events_rules_1",
+              "DROP TABLE events_rules_1",
+              "CREATE INDEX events_rules_due ON events_rules (due) WHERE schedule <> '' AND state <> 'DISABLED'",
+              "ALTER TABLE events_targets RENAME TO events_targets_1",
+              "CREATE TABLE events_targets (bus TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL, arn TEXT NOT "
+              "NULL, definition TEXT NOT NULL, PRIMARY KEY (bus, rule, id))",
+              "INSERT INTO events_targets SELECT 'default', rule, id, arn, definition FROM events_targets_1",
+              "DROP TABLE events_targets_1",
+              "CREATE INDEX events_targets_arn ON events_targets (bus, arn)",
+              "ALTER TABLE events_outbox ADD COLUMN bus TEXT NOT NULL DEFAULT 'default'",
+              "ALTER TABLE events_outbox ADD COLUMN hops INTEGER NOT NULL DEFAULT 0",
+              "CREATE INDEX events_outbox_id ON events_outbox (event_id)",
+              "ALTER TABLE events_deliveries ADD COLUMN bus TEXT NOT NULL DEFAULT 'default'",
+              "ALTER TABLE events_deliveries ADD COLUMN parameters TEXT NOT NULL DEFAULT '{}'",
+              "CREATE INDEX events_deliveries_event ON events_deliveries (event_id)",
+              "CREATE INDEX events_deliveries_dead ON events_deliveries (number) WHERE state = 3",
           }};
 }
 
-std::optional<Rule> find_rule(database::Connection& db, const std::string& name) {
-  const auto row = db.query_one(std::string("SELECT ") + kRuleColumns + " FROM events_rules WHERE name = ?1", {name});
+// The first text that does not start with `prefix` any more and comes after all that do; empty: there is none.
+std::string after_prefix(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\x7f') prefix.pop_back();
+  if (!prefix.empty()) ++prefix.back();
+  return prefix;
+}
+
+}  // namespace
+
+InputShape Target::input() const {
+  InputShape shape;
+  if (has(definition, "Input")) shape.fixed = get_string(definition, "Input");
+  if (has(definition, "InputPath")) shape.path = get_string(definition, "InputPath");
+  if (has(definition, "InputTransformer")) {
+    const auto transformer = get_object(definition, "InputTransformer");
+    shape.template_text = get_string(transformer, "InputTemplate");
+    for (const auto& path : get_object(transformer, "InputPathsMap")) {
+      if (path.value().is_string()) shape.paths[path.key()] = view(path.value().get_string());
+    }
+  }
+  return shape;
+}
+
+RetryPolicy Target::policy() const {
+  const auto given = get_object(definition, "RetryPolicy");
+  const auto seconds = get_int(given, "MaximumEventAgeInSeconds", kAgeDefault / std::chrono::seconds(1));
+  return {.retries = static_cast<int>(get_int(given, "MaximumRetryAttempts", kRetriesDefault)),
+          .age = std::chrono::seconds(seconds)};
+}
+
+std::string Target::dead_letter_arn() const {
+  return get_string(get_object(definition, "DeadLetterConfig"), "Arn");
+}
+
+json::object Target::parameters() const {
+  json::object out;
+  for (const auto* name : {"RoleArn", "EcsParameters", "HttpParameters"}) {
+    if (const auto* given = find(definition, name)) out[name] = *given;
+  }
+  return out;
+}
+
+json::value stored_json(const std::string& text) {
+  json::parse_options options;
+  options.max_depth = kNestingMax + 10;
+  return json::parse(text, {}, options);
+}
+
+database::Schema schema() {
+  database::Schema out = tables();
+  for (auto& statement : archive_schema()) out.statements.push_back(std::move(statement));
+  return out;
+}
+
+std::optional<EventBus> find_bus(database::Connection& db, const std::string& name) {
+  const auto row = db.query_one(select(kBusColumns, "events_buses WHERE name = ?1"), {name});
+  if (!row) return std::nullopt;
+  return to_bus(*row);
+}
+
+std::vector<EventBus> list_buses(database::Connection& db, const std::string& prefix) {
+  std::vector<EventBus> out;
+  for (const auto& row : db.query(select(kBusColumns, "events_buses ORDER BY name"))) {
+    if (row.text(0).starts_with(prefix)) out.push_back(to_bus(row));
+  }
+  return out;
+}
+
+void put_bus(database::Transaction& tx, const EventBus& bus) {
+  tx.execute("INSERT OR REPLACE INTO events_buses VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             {bus.name, bus.description, bus.dead_letter_arn, bus.policy, bus.created.ms(), bus.modified.ms()});
+}
+
+void delete_bus(database::Transaction& tx, const std::string& name) {
+  tx.execute("DELETE FROM events_buses WHERE name = ?1", {name});
+}
+
+std::optional<Rule> find_rule(database::Connection& db, const std::string& bus, const std::string& name) {
+  const auto row = db.query_one(select(kRuleColumns, "events_rules WHERE bus = ?1 AND name = ?2"), {bus, name});
   if (!row) return std::nullopt;
   return to_rule(*row);
 }
 
+std::vector<Rule> list_rules(database::Connection& db, const std::string& bus, const std::string& prefix,
+                             const std::string& after, long long limit) {
+  return to_rules(db.query(select(kRuleColumns,
+                                  "events_rules WHERE bus = ?1 AND name > ?2 AND name >= ?3 AND (?4 = '' OR name < ?4) "
+                                  "ORDER BY name LIMIT ?5"),
+                           {bus, after, prefix, after_prefix(prefix), limit}));
+}
+
 std::vector<Rule> all_rules(database::Connection& db) {
-  std::vector<Rule> out;
-  for (const auto& row : db.query(std::string("SELECT ") + kRuleColumns + " FROM events_rules ORDER BY name"))
-    out.push_back(to_rule(row));
-  return out;
+  return to_rules(db.query(select(kRuleColumns, "events_rules ORDER BY bus, name")));
+}
+
+long long count_rules(database::Connection& db, const std::string& bus) {
+  return db.query_one("SELECT COUNT(*) FROM events_rules WHERE bus = ?1", {bus})->integer(0);
+}
+
+std::vector<Rule> due_rules(database::Connection& db, Instant now) {
+  return to_rules(db.query(
+      select(kRuleColumns, "events_rules WHERE schedule <> '' AND state <> 'DISABLED' AND due <= ?1"), {now.ms()}));
+}
+
+std::optional<Instant> next_rule_due(database::Connection& db) {
+  const auto row = db.query_one("SELECT MIN(due) FROM events_rules WHERE schedule <> '' AND state <> 'DISABLED'");
+  if (!row || row->is_null(0)) return std::nullopt;
+  return row->instant(0);
 }
 
 void put_rule(database::Transaction& tx, const Rule& rule) {
-  tx.execute("INSERT OR REPLACE INTO events_rules VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-             {rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn, rule.created_by,
-              rule.due.ms()});
+  tx.execute("INSERT OR REPLACE INTO events_rules VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             {rule.bus, rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn,
+              rule.created_by, rule.managed_by, rule.due.ms()});
 }
 
-void delete_rule(database::Transaction& tx, const std::string& name) {
-  tx.execute("DELETE FROM events_rules WHERE name = ?1", {name});
+void delete_rule(database::Transaction& tx, const std::string& bus, const std::string& name) {
+  tx.execute("DELETE FROM events_rules WHERE bus = ?1 AND name = ?2", {bus, name});
 }
 
-std::vector<Target> targets_of(database::Connection& db, const std::string& rule) {
+std::vector<Target> targets_of(database::Connection& db, const std::string& bus, const std::string& rule) {
   std::vector<Target> out;
-  for (const auto& row :
-       db.query("SELECT rule, id, arn, definition FROM events_targets WHERE rule = ?1 ORDER BY id", {rule})) {
-    out.push_back({.rule = row.text(0),
-                   .id = row.text(1),
-                   .arn = row.text(2),
-                   .definition = json::parse(row.text(3)).as_object()});
+  for (const auto& row : db.query(
+           "SELECT id, arn, definition FROM events_targets WHERE bus = ?1 AND rule = ?2 ORDER BY id", {bus, rule})) {
+    out.push_back({.bus = bus,
+                   .rule = rule,
+                   .id = row.text(0),
+                   .arn = row.text(1),
+                   .definition = stored_json(row.text(2)).as_object()});
   }
   return out;
 }
 
 void put_target(database::Transaction& tx, const Target& target) {
-  tx.execute("INSERT OR REPLACE INTO events_targets VALUES (?1, ?2, ?3, ?4)",
-             {target.rule, target.id, target.arn, json::serialize(target.definition)});
+  tx.execute("INSERT OR REPLACE INTO events_targets VALUES (?1, ?2, ?3, ?4, ?5)",
+             {target.bus, target.rule, target.id, target.arn, json::serialize(target.definition)});
 }
 
-bool delete_target(database::Transaction& tx, const std::string& rule, const std::string& id) {
-  return tx.execute("DELETE FROM events_targets WHERE rule = ?1 AND id = ?2", {rule, id}) > 0;
+bool delete_target(database::Transaction& tx, const std::string& bus, const std::string& rule, const std::string& id) {
+  return tx.execute("DELETE FROM events_targets WHERE bus = ?1 AND rule = ?2 AND id = ?3", {bus, rule, id}) > 0;
 }
 
-std::vector<std::string> rules_of_target(database::Connection& db, const std::string& arn) {
+std::vector<std::string> rules_of_target(database::Connection& db, const std::string& bus, const std::string& arn) {
   std::vector<std::string> out;
-  for (const auto& row : db.query("SELECT DISTINCT rule FROM events_targets WHERE arn = ?1 ORDER BY rule", {arn})) {
+  for (const auto& row :
+       db.query("SELECT DISTINCT rule FROM events_targets WHERE bus = ?1 AND arn = ?2 ORDER BY rule", {bus, arn})) {
     out.push_back(row.text(0));
   }
   return out;
@@ -182,36 +318,40 @@ void delete_tags(database::Transaction& tx, const std::string& arn, const std::v
   for (const auto& key : keys) tx.execute("DELETE FROM events_tags WHERE arn = ?1 AND key = ?2", {arn, key});
 }
 
-long long append_event(database::Transaction& tx, const Event& event, Instant at, const std::string& only_rule) {
-  tx.execute("INSERT INTO events_outbox (at, event_id, envelope, only_rule) VALUES (?1, ?2, ?3, ?4)",
-             {at.ms(), event.id, json::serialize(to_json(event)), only_rule});
-  return tx.last_insert_id();
+void forget_tags(database::Transaction& tx, const std::string& arn) {
+  tx.execute("DELETE FROM events_tags WHERE arn = ?1", {arn});
 }
 
-void name_event(database::Transaction& tx, long long number, const Event& event) {
-  tx.execute("UPDATE events_outbox SET event_id = ?2, envelope = ?3 WHERE number = ?1",
-             {number, event.id, json::serialize(to_json(event))});
+long long append_event(database::Transaction& tx, const Received& event) {
+  tx.execute("INSERT INTO events_outbox (at, event_id, envelope, only_rule, bus, hops) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             {event.at.ms(), event.event_id, json::serialize(event.envelope), event.only_rules, event.bus,
+              static_cast<long long>(event.hops)});
+  return tx.last_insert_id();
 }
 
 std::vector<Received> unmatched_events(database::Connection& db, int limit) {
   std::vector<Received> out;
   const auto rows = db.query(
-      "SELECT number, at, event_id, envelope, only_rule FROM events_outbox WHERE number > (SELECT "
-      "number FROM events_cursor) "
-      "ORDER BY number LIMIT ?1",
+      select(kEventColumns, "events_outbox WHERE number > (SELECT number FROM events_cursor) ORDER BY number LIMIT ?1"),
       {static_cast<long long>(limit)});
-  for (const auto& row : rows) {
-    out.push_back({.number = row.integer(0),
-                   .at = row.instant(1),
-                   .event_id = row.text(2),
-                   .envelope = json::parse(row.text(3)).as_object(),
-                   .only_rule = row.text(4)});
-  }
+  for (const auto& row : rows) out.push_back(to_received(row));
   return out;
+}
+
+bool has_unmatched(database::Connection& db) {
+  return db.query_one("SELECT 1 FROM events_outbox WHERE number > (SELECT number FROM events_cursor) LIMIT 1")
+      .has_value();
 }
 
 void advance_cursor(database::Transaction& tx, long long number) {
   tx.execute("UPDATE events_cursor SET number = ?1", {number});
+}
+
+std::optional<Received> find_event(database::Connection& db, const std::string& event_id) {
+  const auto row =
+      db.query_one(select(kEventColumns, "events_outbox WHERE event_id = ?1 ORDER BY number DESC LIMIT 1"), {event_id});
+  if (!row) return std::nullopt;
+  return to_received(*row);
 }
 
 void add_delivery(database::Transaction& tx, const DeliveryRow& row) {
@@ -219,27 +359,44 @@ void add_delivery(database::Transaction& tx, const DeliveryRow& row) {
       "INSERT OR IGNORE INTO events_deliveries (event_number, event_id, rule, rule_arn, target_id, "
       "target_arn, payload, "
       "dead_letter_arn, retries, age_ms, received, attempts, dead_attempts, next_at, state, "
-      "error_code, error_message, exhausted) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, 0, '', '', '')",
+      "error_code, error_message, exhausted, bus, parameters) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, 0, '', '', '', ?13, ?14)",
       {row.event_number, row.event_id, row.rule, row.rule_arn, row.target_id, row.target_arn, row.payload,
        row.dead_letter_arn, static_cast<long long>(row.policy.retries), static_cast<long long>(row.policy.age.count()),
-       row.received.ms(), row.next_at.ms()});
+       row.received.ms(), row.next_at.ms(), row.bus, json::serialize(row.parameters)});
 }
 
 std::optional<DeliveryRow> find_delivery(database::Connection& db, long long number) {
-  const auto row =
-      db.query_one(std::string("SELECT ") + kDeliveryColumns + " FROM events_deliveries WHERE number = ?1", {number});
+  const auto row = db.query_one(select(kDeliveryColumns, "events_deliveries WHERE number = ?1"), {number});
   if (!row) return std::nullopt;
   return to_delivery(*row);
 }
 
-std::map<std::string, int> due_by_target(database::Connection& db, Instant now) {
-  std::map<std::string, int> out;
-  const auto rows = db.query(
-      "SELECT target_arn, COUNT(*) FROM events_deliveries WHERE state < 2 AND next_at <= ?1 GROUP "
-      "BY target_arn",
-      {now.ms()});
-  for (const auto& row : rows) out[row.text(0)] = static_cast<int>(row.integer(1));
+std::vector<DeliveryRow> deliveries_of(database::Connection& db, const std::string& event_id) {
+  std::vector<DeliveryRow> out;
+  for (const auto& row :
+       db.query(select(kDeliveryColumns, "events_deliveries WHERE event_id = ?1 ORDER BY number"), {event_id}))
+    out.push_back(to_delivery(row));
+  return out;
+}
+
+std::vector<DeliveryRow> dead_deliveries(database::Connection& db, int limit) {
+  std::vector<DeliveryRow> out;
+  for (const auto& row :
+       db.query(select(kDeliveryColumns, "events_deliveries WHERE state = 3 ORDER BY number DESC LIMIT ?1"),
+                {static_cast<long long>(limit)}))
+    out.push_back(to_delivery(row));
+  return out;
+}
+
+std::vector<std::string> waiting_targets(database::Connection& db) {
+  // Steps from one target to the next through the index: the cost is that of the targets, not of what waits for them.
+  std::vector<std::string> out;
+  for (const auto& row : db.query(
+           "WITH RECURSIVE targets(arn) AS (SELECT MIN(target_arn) FROM events_deliveries WHERE state < 2 UNION ALL "
+           "SELECT (SELECT MIN(target_arn) FROM events_deliveries WHERE state < 2 AND target_arn > targets.arn) FROM "
+           "targets WHERE targets.arn IS NOT NULL) SELECT arn FROM targets WHERE arn IS NOT NULL"))
+    out.push_back(row.text(0));
   return out;
 }
 
@@ -269,10 +426,29 @@ void update_delivery(database::Transaction& tx, const DeliveryRow& row) {
        static_cast<long long>(row.state), row.error_code, row.error_message, row.exhausted});
 }
 
+bool revive_delivery(database::Transaction& tx, long long number, Instant now) {
+  return tx.execute(
+             "UPDATE events_deliveries SET state = 0, attempts = 0, dead_attempts = 0, next_at = ?2, received = ?2, "
+             "error_code = '', error_message = '', exhausted = '' WHERE number = ?1 AND state = 3",
+             {number, now.ms()}) > 0;
+}
+
 void add_attempt(database::Transaction& tx, long long delivery, int attempt, Instant at, const std::string& code,
                  const std::string& message) {
   tx.execute("INSERT INTO events_attempts VALUES (?1, ?2, ?3, ?4, ?5)",
              {delivery, static_cast<long long>(attempt), at.ms(), code, message});
+}
+
+std::vector<Attempt> attempts_of(database::Connection& db, long long delivery) {
+  std::vector<Attempt> out;
+  for (const auto& row :
+       db.query("SELECT attempt, at, code, message FROM events_attempts WHERE delivery = ?1 ORDER BY at, attempt",
+                {delivery}))
+    out.push_back({.attempt = static_cast<int>(row.integer(0)),
+                   .at = row.instant(1),
+                   .code = row.text(2),
+                   .message = row.text(3)});
+  return out;
 }
 
 std::string envelope_of(database::Connection& db, long long event_number) {
@@ -280,18 +456,27 @@ std::string envelope_of(database::Connection& db, long long event_number) {
   return row ? row->text(0) : std::string();
 }
 
-void prune(database::Transaction& tx, Instant before, long long keep) {
+int hops_of(database::Connection& db, long long event_number) {
+  const auto row = db.query_one("SELECT hops FROM events_outbox WHERE number = ?1", {event_number});
+  return row ? static_cast<int>(row->integer(0)) : 0;
+}
+
+bool prune(database::Transaction& tx, Instant before, long long keep, int limit) {
+  const auto most = static_cast<long long>(limit);
   tx.execute(
-      "DELETE FROM events_deliveries WHERE state >= 2 AND (received < ?1 OR number <= (SELECT "
-      "MAX(number) FROM events_deliveries) - ?2)",
-      {before.ms(), keep});
-  tx.execute("DELETE FROM events_attempts WHERE delivery NOT IN (SELECT number FROM events_deliveries)");
-  tx.execute(
-      "DELETE FROM events_outbox WHERE number <= (SELECT number FROM events_cursor) AND (at < ?1 "
-      "OR number <= (SELECT MAX(number) FROM "
-      "events_outbox) - ?2) AND number NOT IN (SELECT event_number FROM events_deliveries WHERE "
-      "state < 2)",
-      {before.ms(), keep});
+      "DELETE FROM events_attempts WHERE delivery IN (SELECT number FROM events_deliveries WHERE state >= 2 AND "
+      "(received < ?1 OR number <= (SELECT MAX(number) FROM events_deliveries) - ?2) ORDER BY number LIMIT ?3)",
+      {before.ms(), keep, most});
+  const auto deliveries = tx.execute(
+      "DELETE FROM events_deliveries WHERE number IN (SELECT number FROM events_deliveries WHERE state >= 2 AND "
+      "(received < ?1 OR number <= (SELECT MAX(number) FROM events_deliveries) - ?2) ORDER BY number LIMIT ?3)",
+      {before.ms(), keep, most});
+  const auto events = tx.execute(
+      "DELETE FROM events_outbox WHERE number IN (SELECT number FROM events_outbox WHERE number <= (SELECT number FROM "
+      "events_cursor) AND (at < ?1 OR number <= (SELECT MAX(number) FROM events_outbox) - ?2) AND NOT EXISTS (SELECT 1 "
+      "FROM events_deliveries WHERE event_number = events_outbox.number AND state < 2) ORDER BY number LIMIT ?3)",
+      {before.ms(), keep, most});
+  return deliveries >= most || events >= most;
 }
 
 }  // namespace slipway::events

@@ -80,6 +80,13 @@ class Applier {
     const json::object input = {{"QueueName", kDeadLetterQueue}};
     auto made = co_await ensure("sqs", "CreateQueue", input, "QueueAlreadyExists");
     if (!made) co_return fail(made);
+    const auto& place = parts_.context.place;
+    const json::object attributes = {
+        {"QueueUrl", fmt::format("/{}/{}", place.account, kDeadLetterQueue)},
+        {"Attributes",
+         json::object{{"Policy", json::serialize(dead_letter_policy(arn("sqs", kDeadLetterQueue), place))}}}};
+    auto opened = co_await call("sqs", "SetQueueAttributes", attributes);
+    if (!opened) co_return fail(opened);
     co_return Result<void>{};
   }
 

@@ -103,6 +103,16 @@ json::object lambda_trust_policy() {
                                                  {"Action", "sts:AssumeRole"}}}}};
 }
 
+json::object dead_letter_policy(const std::string& queue_arn, const Place& place) {
+  const json::object rules = {{"ArnLike", json::object{{"aws:SourceArn", place.arn("events", "rule/*")}}}};
+  return {{"Version", "2012-10-17"},
+          {"Statement", json::array{json::object{{"Effect", "Allow"},
+                                                 {"Principal", json::object{{"Service", "events.amazonaws.com"}}},
+                                                 {"Action", "sqs:SendMessage"},
+                                                 {"Resource", queue_arn},
+                                                 {"Condition", rules}}}}};
+}
+
 json::object deployer_policy(const config::Config& config, const Place& place) {
   json::array repositories;
   json::array services;

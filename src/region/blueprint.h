@@ -38,5 +38,7 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
 // The policy of the deployer's role: read images and services, register and update, nothing else.
 json::object deployer_policy(const config::Config& config, const Place& place);
 json::object lambda_trust_policy();
+// Of the dead-letter queue: EventBridge may send for the rules of this place.
+json::object dead_letter_policy(const std::string& queue_arn, const Place& place);
 
 }  // namespace slipway::region

@@ -42,9 +42,29 @@ Reference parse_reference(const std::string& image) {
 
 }  // namespace
 
-Result<void> EventTargets::accepts(const std::string& arn) {
+Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
+                           bool open) {
+  if (open || !queues.exists(queue_arn)) return {};  // A queue that is gone is told of by who sends.
+  const auto policy = parse_json(queues.policy(queue_arn));
+  const iam::Request request{.action = "sqs:SendMessage",
+                             .resource = queue_arn,
+                             .principal_service = std::string(kEventsPrincipal),
+                             .keys = {{"aws:sourcearn", {rule_arn}}}};
+  if (policy && policy->is_object() && iam::evaluate({policy->get_object()}, request, true) == iam::Decision::allowed)
+    return {};
+  return fail(Fault::denied, "NO_PERMISSIONS",
+              fmt::format("The policy of {} does not let {} send messages for {}: set its Policy attribute (Allow, "
+                          "Principal {{\"Service\": \"{}\"}}, Action sqs:SendMessage, aws:SourceArn of the rule).",
+                          queue_arn, kEventsPrincipal, rule_arn, kEventsPrincipal));
+}
+
+Result<void> EventTargets::accepts(const json::object& target) {
+  const auto arn = get_string(target, "Arn");
   const auto parsed = parse_arn(arn);
   const bool function = parsed && parsed->service == "lambda" && parsed->resource.starts_with("function:");
+  if (parsed && parsed->service == "sqs" && parsed->resource.ends_with(".fifo"))
+    return fail(Fault::invalid, "ValidationException",
+                fmt::format("{} cannot be a target here: FIFO queues are not supported yet.", arn));
   const bool queue = parsed && parsed->service == "sqs";
   const bool group = parsed && parsed->service == "logs" && parsed->resource.starts_with("log-group:");
   if (function || queue || group) return {};
@@ -59,6 +79,8 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
     co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal),
                                                delivery.rule_arn);
   if (parsed->service == "sqs") {
+    if (auto permitted = queue_permits(queues_, delivery.target_arn, delivery.rule_arn, open_); !permitted)
+      co_return permitted;
     auto sent = co_await queues_.send(delivery.target_arn, delivery.payload, {});
     if (!sent)
       co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR",
@@ -73,6 +95,39 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
     co_return Result<void>{};
   }
   co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
+}
+
+task<Result<void>> RuleLetters::send(std::string queue_arn, std::string rule_arn, std::string body,
+                                     std::map<std::string, std::pair<std::string, std::string>> attributes) {
+  if (auto permitted = queue_permits(queues_, queue_arn, rule_arn, open_); !permitted) co_return permitted;
+  auto sent = co_await queues_.send(queue_arn, body, attributes);
+  if (!sent) co_return fail(sent);
+  co_return Result<void>{};
+}
+
+Result<void> BusPermissions::check_policy(const std::string& text) {
+  const auto policy = iam::parse_policy(text, true);
+  if (policy) return {};
+  return fail(Fault::invalid, "ValidationException",
+              "Parameter Policy is not valid. Reason: " + policy.error().message);
+}
+
+Result<void> BusPermissions::allow(const wire::Caller& caller, const std::string& action, const std::string& bus_arn,
+                                   const std::string& bus_policy) {
+  if (open_) return {};
+  const auto policy = parse_json(bus_policy);
+  const iam::Request request{.action = action,
+                             .resource = bus_arn,
+                             .principal_arn = caller.arn,
+                             .principal_account = caller.account,
+                             .keys = {{"aws:principalarn", {caller.arn}}}};
+  if (policy && policy->is_object() &&
+      iam::evaluate({policy->get_object()}, request, true) == iam::Decision::explicitly_denied)
+    return fail(Fault::denied, "AccessDeniedException",
+                fmt::format("User: {} is not authorized to perform: {} on resource: {} with an explicit deny in a "
+                            "resource-based policy",
+                            caller.arn, action, bus_arn));
+  return authority_.authorize(caller, action, bus_arn);
 }
 
 task<Result<void>> QueueLetters::send(std::string queue_arn, std::string body,

@@ -49,9 +49,9 @@ class RegistryPermissions final : public ecr::Permissions {
 // events -> lambda, sqs, logs
 class EventTargets final : public events::Targets {
  public:
-  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock)
-      : functions_(functions), queues_(queues), archive_(archive), clock_(clock) {}
-  Result<void> accepts(const std::string& arn) override;
+  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock, bool open)
+      : functions_(functions), queues_(queues), archive_(archive), clock_(clock), open_(open) {}
+  Result<void> accepts(const json::object& target) override;
   task<Result<void>> deliver(events::Delivery delivery) override;
 
  private:
@@ -59,10 +59,16 @@ class EventTargets final : public events::Targets {
   sqs::Queues& queues_;
   logs::Archive& archive_;
   host::Clock& clock_;
+  bool open_;
 };
 
-// events, lambda -> sqs
-class QueueLetters final : public events::DeadLetters, public lambda::DeadLetters {
+// Whether the queue's policy lets EventBridge send for the rule.  Without a policy nobody but the account's own
+// identities may.
+Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
+                           bool open);
+
+// lambda -> sqs
+class QueueLetters final : public lambda::DeadLetters {
  public:
   explicit QueueLetters(sqs::Queues& queues) : queues_(queues) {}
   task<Result<void>> send(std::string queue_arn, std::string body,
@@ -70,6 +76,31 @@ class QueueLetters final : public events::DeadLetters, public lambda::DeadLetter
 
  private:
   sqs::Queues& queues_;
+};
+
+// events -> sqs
+class RuleLetters final : public events::DeadLetters {
+ public:
+  RuleLetters(sqs::Queues& queues, bool open) : queues_(queues), open_(open) {}
+  task<Result<void>> send(std::string queue_arn, std::string rule_arn, std::string body,
+                          std::map<std::string, std::pair<std::string, std::string>> attributes) override;
+
+ private:
+  sqs::Queues& queues_;
+  bool open_;
+};
+
+// events -> iam
+class BusPermissions final : public events::Permissions {
+ public:
+  BusPermissions(iam::Authority& authority, bool open) : authority_(authority), open_(open) {}
+  Result<void> check_policy(const std::string& text) override;
+  Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& bus_arn,
+                     const std::string& bus_policy) override;
+
+ private:
+  iam::Authority& authority_;
+  bool open_;
 };
 
 // lambda -> logs, iam
@@ -156,7 +187,7 @@ class TaskEvents final : public ecs::EventSink {
 class LateTargets final : public events::Targets {
  public:
   void connect(events::Targets& targets) { targets_ = &targets; }
-  Result<void> accepts(const std::string& arn) override { return targets_->accepts(arn); }
+  Result<void> accepts(const json::object& target) override { return targets_->accepts(target); }
   task<Result<void>> deliver(events::Delivery delivery) override { return targets_->deliver(std::move(delivery)); }
 
  private:

@@ -114,7 +114,16 @@ task<http::Response> FrontDoor::answer_own(http::Request& request) {
     co_return wire::error_response(wire::Protocol::json_1_1, nullptr, denied, parts_.random->uuid());
   }
   if (request.raw_path() == "/_slipway/journal" && request.method == "GET") co_return co_await answer_journal(request);
-  co_return http::json_response(404, "{\"message\":\"there is /_slipway/health and /_slipway/journal\"}\n");
+  constexpr std::string_view kEvents = "/_slipway/events/";
+  if (request.raw_path().starts_with(kEvents)) {
+    const std::string rest = request.path().substr(kEvents.size());
+    auto answer = co_await parts_.events(request.method, rest);
+    if (!answer)
+      co_return wire::error_response(wire::Protocol::json_1_1, nullptr, answer.error(), parts_.random->uuid());
+    co_return http::json_response(200, json::serialize(*answer) + "\n");
+  }
+  co_return http::json_response(
+      404, "{\"message\":\"there is /_slipway/health, /_slipway/journal and /_slipway/events/\"}\n");
 }
 
 task<http::Response> FrontDoor::answer_journal(http::Request& request) {

@@ -24,6 +24,8 @@ struct FrontDoorParts {
   bool check_scope = true;                                    // A signature is good for the service that it names only.
   wire::Allow allow;
   std::function<json::object()> health;
+  // /_slipway/events/REST, asked by the administrator: what the bus knows of an event, its dead deliveries.
+  std::function<task<Result<json::object>>(std::string method, std::string rest)> events;
   database::Database* database = nullptr;  // Of the journal.
   host::Clock* clock = nullptr;
   host::Random* random = nullptr;

@@ -17,6 +17,7 @@
 #include "ecs/api.h"
 #include "elb/api.h"
 #include "events/api.h"
+#include "events/records.h"
 #include "host/docker.h"
 #include "host/haproxy.h"
 #include "http/server.h"
@@ -86,7 +87,10 @@ class Region {
         archive_(executor_, db_, clock_, options.place),
         queues_(executor_, db_, clock_, random_, options.place, endpoint()),
         letters_(queues_),
-        bus_(executor_, db_, clock_, random_, options.place, late_targets_, letters_),
+        rule_letters_(queues_, options.accept_any_credentials),
+        bus_permissions_(authority_, options.accept_any_credentials),
+        bus_(executor_, db_, clock_, random_, options.place, late_targets_, rule_letters_, bus_permissions_,
+             {.rules_per_bus = options.rules_per_bus}),
         outbox_(bus_),
         permissions_(authority_, options.accept_any_credentials),
         registry_(executor_, db_, pool_, clock_, random_, options.place, options.folder.registry(),
@@ -95,7 +99,7 @@ class Region {
         function_roles_(authority_),
         functions_(executor_, db_, pool_, clock_, random_, options.place, options.folder.functions(), endpoint(),
                    function_logs_, function_roles_, letters_),
-        event_targets_(functions_, queues_, archive_, clock_),
+        event_targets_(functions_, queues_, archive_, clock_, options.accept_any_credentials),
         balancer_(executor_, db_, clock_, random_, options.place, *proxy_),
         task_images_(registry_, *containers_, clock_, authority_, options.place),
         task_targets_(balancer_),
@@ -221,11 +225,33 @@ class Region {
                           {"account", options_.place.account},
                           {"region", options_.place.region}};
     };
+    parts.events = [this](std::string method, std::string rest) {
+      return answer_events(std::move(method), std::move(rest));
+    };
     parts.database = &db_;
     parts.clock = &clock_;
     parts.random = &random_;
     parts.place = options_.place;
     return parts;
+  }
+
+  // GET dead, GET event/ID, POST redrive, POST redrive/ID.
+  task<Result<json::object>> answer_events(std::string method, std::string rest) {
+    if (method == "GET" && rest == "dead") {
+      json::object dead{{"deliveries", events::dead_records(db_.read())}};
+      co_return dead;
+    }
+    if (method == "GET" && rest.starts_with("event/")) {
+      auto record = events::event_record(db_.read(), rest.substr(6));
+      if (record) co_return *std::move(record);
+      co_return fail(Fault::not_found, "SLW-310", "no event has the id " + rest.substr(6) + ", or it is forgotten");
+    }
+    if (method == "POST" && (rest == "redrive" || rest.starts_with("redrive/"))) {
+      const int revived = co_await bus_.redrive(rest == "redrive" ? "" : rest.substr(8));
+      json::object done{{"redriven", revived}};
+      co_return done;
+    }
+    co_return fail(Fault::not_found, "SLW-310", "there is events/dead, events/event/ID and events/redrive");
   }
 
   void say_ready(Instant began) {
@@ -261,6 +287,8 @@ class Region {
   sqs::Queues queues_;
   LateTargets late_targets_;
   QueueLetters letters_;
+  RuleLetters rule_letters_;
+  BusPermissions bus_permissions_;
   events::Bus bus_;
   PushOutbox outbox_;
   RegistryPermissions permissions_;

@@ -15,6 +15,7 @@ struct Options {
   StateFolder folder;
   std::uint16_t port = 4566;
   std::string docker = "unix:/var/run/docker.sock";
+  long long rules_per_bus = 300;         // The quota of EventBridge that AWS raises for who asks.
   bool accept_any_credentials = false;   // No signatures, no policies; says so loudly.
   std::optional<config::Config> config;  // What to make at the start.
   Place place;
