@@ -1,6 +1,11 @@
 #include "ecs/container_spec.h"
 
-#include "ecs/worker.h"
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "ecs/definition_rules.h"
 
 namespace slipway::ecs {
 namespace {
@@ -13,7 +18,32 @@ void override_environment(std::map<std::string, std::string>& environment, const
     environment[get_string(pair.as_object(), "name")] = get_string(pair.as_object(), "value");
 }
 
+std::string tmpfs_options(const json::object& tmpfs) {
+  std::vector<std::string> options{fmt::format("size={}m", get_int(tmpfs, "size"))};
+  for (std::string& option : get_strings(tmpfs, "mountOptions")) options.push_back(std::move(option));
+  return join(options, ",");
+}
+
+void take_linux_parameters(host::ContainerSpec& spec, const json::object& parameters) {
+  spec.init = get_bool(parameters, "initProcessEnabled");
+  spec.shared_memory_bytes = get_int(parameters, "sharedMemorySize") * kMiB;
+  if (has(parameters, "maxSwap")) spec.swap_bytes = get_int(parameters, "maxSwap") * kMiB;
+  const json::object capabilities = get_object(parameters, "capabilities");
+  spec.capabilities_added = get_strings(capabilities, "add");
+  spec.capabilities_dropped = get_strings(capabilities, "drop");
+  for (const json::value& value : get_array(parameters, "tmpfs"))
+    spec.tmpfs.push_back({get_string(value.as_object(), "containerPath"), tmpfs_options(value.as_object())});
+}
+
+long long number_of(const json::object& definition, const char* member) {
+  return std::strtoll(get_string(definition, member, "0").c_str(), nullptr, 10);
+}
+
 }  // namespace
+
+std::string container_name(const TaskRecord& task, const std::string& container) {
+  return "slipway-" + task.id + "-" + container;
+}
 
 json::object container_definition(const json::object& definition, const json::object& overrides,
                                   const std::string& name) {
@@ -45,21 +75,41 @@ host::ContainerSpec container_spec(const TaskRecord& task, const TaskContainer& 
   override_environment(spec.environment, get_array(from, "environment"));
   spec.user = get_string(from, "user");
   spec.working_directory = get_string(from, "workingDirectory");
+  // A container that names no share has the task's.
   spec.cpu_shares = get_int(from, "cpu");
+  if (spec.cpu_shares == 0) spec.cpu_shares = number_of(definition, "cpu");
   spec.memory_bytes = get_int(from, "memory") * kMiB;
-  // The task's own limit holds for its only container when that names none.
-  if (spec.memory_bytes == 0 && task.containers.size() == 1)
-    spec.memory_bytes = std::strtoll(get_string(definition, "memory", "0").c_str(), nullptr, 10) * kMiB;
+  // No container may take more than its task has.
+  if (spec.memory_bytes == 0) spec.memory_bytes = number_of(definition, "memory") * kMiB;
   spec.memory_reservation_bytes = get_int(from, "memoryReservation") * kMiB;
   spec.read_only_root = get_bool(from, "readonlyRootFilesystem");
-  spec.init = get_bool(get_object(from, "linuxParameters"), "initProcessEnabled");
+  spec.open_stdin = get_bool(from, "interactive");
+  take_linux_parameters(spec, get_object(from, "linuxParameters"));
+  for (const json::value& value : get_array(from, "ulimits")) {
+    const json::object& limit = value.as_object();
+    spec.ulimits.push_back({get_string(limit, "name"), get_int(limit, "softLimit"), get_int(limit, "hardLimit")});
+  }
   for (const json::value& mapping : get_array(from, "portMappings"))
     spec.ports.push_back(static_cast<int>(get_int(mapping.as_object(), "containerPort")));
-  const TaskContainer& first = task.containers.front();
-  if (&first != &container && first.name != container.name) spec.network_of = container_name(task, first.name);
+  const auto order = start_order(definition);
+  const std::string owner = network_owner(definition);
+  const auto place = [&](const std::string& name) { return std::ranges::find(order, name); };
+  if (place(container.name) > place(owner)) spec.network_of = container_name(task, owner);
   for (const auto& entry : get_object(from, "dockerLabels"))
     spec.labels[std::string(entry.key())] = std::string(view(entry.value().as_string()));
   return spec;
+}
+
+Dependency dependency(const TaskContainer& on, const std::string& condition) {
+  const bool ended = on.exit_code >= 0;
+  if (condition == "COMPLETE") return ended ? Dependency::met : Dependency::waiting;
+  if (condition == "SUCCESS")
+    return !ended ? Dependency::waiting : on.exit_code == 0 ? Dependency::met : Dependency::impossible;
+  if (condition == "HEALTHY") {
+    if (on.health == "HEALTHY") return Dependency::met;
+    return ended || on.health == "UNHEALTHY" ? Dependency::impossible : Dependency::waiting;
+  }
+  return on.runtime_id.empty() ? Dependency::waiting : Dependency::met;  // START
 }
 
 Duration stop_timeout(const json::object& from) {

@@ -9,9 +9,15 @@ namespace slipway::ecs {
 // The definition of `name` in a task definition, with the overrides of the task applied.
 json::object container_definition(const json::object& definition, const json::object& overrides,
                                   const std::string& name);
-// What to run for `container`; the first container of a task owns the network, the others join it.
+// The name of a task's container on the engine: its key.
+std::string container_name(const TaskRecord& task, const std::string& container);
+// What to run for `container`.  One container of a task owns the network (definition_rules.h); those that start after
+// it join it, those that start and complete before it have one of their own.
 host::ContainerSpec container_spec(const TaskRecord& task, const TaskContainer& container,
                                    const json::object& definition);
+// Whether a container that waits for `on` (dependsOn) may start.
+enum class Dependency { met, waiting, impossible };
+Dependency dependency(const TaskContainer& on, const std::string& condition);
 Duration stop_timeout(const json::object& container_definition);
 
 }  // namespace slipway::ecs

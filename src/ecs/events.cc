@@ -9,11 +9,15 @@
 namespace slipway::ecs {
 namespace {
 
-void service_event(const Teller& teller, const ServiceRecord& service, const std::string& message) {
+void put_service_event(const Teller& teller, const ServiceRecord& service, const std::string& message) {
   const std::string digest = sha256_hex(teller.seed + message);
   const std::string id = digest.substr(0, 8) + "-" + digest.substr(8, 4) + "-" + digest.substr(12, 4) + "-" +
                          digest.substr(16, 4) + "-" + digest.substr(20, 12);
-  add_service_event(teller.tx, service, id, teller.now, fmt::format("(service {}) {}", service.name, message));
+  add_service_event(teller.tx, service, id, teller.now, message);
+}
+
+void service_event(const Teller& teller, const ServiceRecord& service, const std::string& message) {
+  put_service_event(teller, service, fmt::format("(service {}) {}", service.name, message));
 }
 
 void publish(const Teller& teller, const ServiceRecord& service, std::string detail_type, json::object detail) {
@@ -78,15 +82,8 @@ void tell_failed(const Teller& teller, const ServiceRecord& service, const Note&
 void tell(const Teller& teller, const ServiceRecord& service, const Note& note) {
   switch (note.kind) {
     case Note::Kind::stopped_tasks:
-      service_event(teller, service,
-                    fmt::format("has stopped {} running tasks: {}.", note.tasks.size(), task_list(note.tasks)));
-      break;
     case Note::Kind::replaced_unhealthy:
-      service_event(
-          teller, service,
-          fmt::format("has stopped {} running tasks: {}. Amazon ECS replaced {} tasks due to an unhealthy status.",
-                      note.tasks.size(), task_list(note.tasks), note.tasks.size()));
-      break;
+      break;  // Told task by task, with what the tables know of them.
     case Note::Kind::completed:
       tell_completed(teller, service, note);
       break;
@@ -119,8 +116,65 @@ void tell(const Teller& teller, const ServiceRecord& service, const Note& note) 
   }
 }
 
-void tell_started(const Teller& teller, const ServiceRecord& service, const std::vector<std::string>& tasks) {
-  service_event(teller, service, fmt::format("has started {} tasks: {}.", tasks.size(), task_list(tasks)));
+void tell_started(const Teller& teller, const ServiceRecord& service, const std::vector<std::string>& tasks,
+                  std::size_t unhealthy) {
+  const std::string replaces =
+      unhealthy == 0 ? "" : fmt::format(" Amazon ECS replaced {} tasks due to an unhealthy status.", unhealthy);
+  service_event(teller, service, fmt::format("has started {} tasks: {}.{}", tasks.size(), task_list(tasks), replaces));
+}
+
+void tell_stopped(const Teller& teller, const ServiceRecord& service, const std::vector<std::string>& running,
+                  std::size_t pending) {
+  if (!running.empty())
+    service_event(teller, service,
+                  fmt::format("has stopped {} running tasks: {}.", running.size(), task_list(running)));
+  if (pending > 0) service_event(teller, service, fmt::format("stopped {} pending tasks.", pending));
+}
+
+void tell_unhealthy(const Teller& teller, const ServiceRecord& service, const Unhealthy& what) {
+  if (what.target_group.empty()) {
+    service_event(teller, service, fmt::format("(task {}) failed container health checks.", what.task));
+    return;
+  }
+  service_event(teller, service,
+                fmt::format("(task {}) (port {}) is unhealthy in (target-group {}) due to (reason {}).", what.task,
+                            what.port, what.target_group, what.reason));
+}
+
+std::string stopped_reason(const Unhealthy& what) {
+  if (what.target_group.empty()) return "Task failed container health checks";
+  const std::string answer = what.reason.empty() ? "" : fmt::format(" due to (reason {})", what.reason);
+  return fmt::format("Task failed ELB health checks in (target-group {}){}", what.target_group, answer);
+}
+
+void tell_registered(const Teller& teller, const ServiceRecord& service, const std::string& target_group) {
+  service_event(teller, service, fmt::format("registered 1 targets in (target-group {})", target_group));
+}
+
+void tell_draining(const Teller& teller, const ServiceRecord& service, const std::string& deployment,
+                   const std::string& target_group) {
+  service_event(teller, service, fmt::format("deregistered 1 targets in (target-group {})", target_group));
+  put_service_event(
+      teller, service,
+      fmt::format("(service {}, taskSet {}) has begun draining connections on 1 tasks.", service.name, deployment));
+}
+
+void tell_task(database::Transaction& tx, const TaskRecord& task, const json::object& definition, const Place& place,
+               EventSink& events, Instant now) {
+  json::object detail = describe(task, place, definition, Times::iso);
+  detail["updatedAt"] = iso_millis(now);
+  // Not in the event: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+  detail.erase("tags");
+  detail.erase("healthStatus");
+  for (json::value& container : detail["containers"].as_array()) container.as_object().erase("healthStatus");
+  events.publish(tx, Event{.id = {},
+                           .source = "aws.ecs",
+                           .detail_type = "ECS Task State Change",
+                           .account = place.account,
+                           .region = place.region,
+                           .time = now,
+                           .resources = {task.arn(place)},
+                           .detail = detail});
 }
 
 void tell_deployment_started(const Teller& teller, const ServiceRecord& service, const Deployment& deployment,
@@ -147,10 +201,19 @@ TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, 
   task.task_definition = deployment.task_definition;
   task.started_by = deployment.id;
   task.created_at = now;
+  const std::string propagated = get_string(service.echo, "propagateTags");
+  if (propagated == "SERVICE") task.tags = service.tags;
+  if (propagated == "TASK_DEFINITION") task.tags = get_object(definition, "slipwayTags");
+  if (get_bool(service.echo, "enableECSManagedTags")) {
+    task.tags["aws:ecs:clusterName"] = service.cluster;
+    task.tags["aws:ecs:serviceName"] = service.name;
+  }
   for (const json::value& value : get_array(definition, "containerDefinitions")) {
     const json::object& container = value.as_object();
+    const auto check = get_strings(get_object(container, "healthCheck"), "command");
     task.containers.push_back({.name = get_string(container, "name"),
                                .image = get_string(container, "image"),
+                               .checked = !check.empty() && check[0] != "NONE",
                                .essential = get_bool(container, "essential", true)});
   }
   return task;

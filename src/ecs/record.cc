@@ -70,7 +70,8 @@ Breaker breaker_from(const json::object& o) {
 json::object to_json(const TaskContainer& c) {
   return {{"name", c.name},     {"image", c.image},          {"pinned", c.pinned},
           {"digest", c.digest}, {"runtimeId", c.runtime_id}, {"logCursor", c.log_cursor},
-          {"reason", c.reason}, {"exitCode", c.exit_code},   {"essential", c.essential}};
+          {"reason", c.reason}, {"exitCode", c.exit_code},   {"essential", c.essential},
+          {"health", c.health}, {"checked", c.checked}};
 }
 
 TaskContainer container_from(const json::object& o) {
@@ -82,6 +83,8 @@ TaskContainer container_from(const json::object& o) {
           .log_cursor = get_string(o, "logCursor"),
           .reason = get_string(o, "reason"),
           .exit_code = static_cast<int>(get_int(o, "exitCode", -1)),
+          .health = get_string(o, "health", "UNKNOWN"),
+          .checked = get_bool(o, "checked"),
           .essential = get_bool(o, "essential", true)};
 }
 
@@ -100,6 +103,30 @@ json::array describe_tags(const json::object& tags) {
   return out;
 }
 
+// The address of a task shows as AWS shows its network interface.
+std::string attachment_id(const TaskRecord& task) {
+  const std::string& id = task.id;
+  return id.substr(0, 8) + "-" + id.substr(8, 4) + "-4" + id.substr(13, 3) + "-8" + id.substr(17, 3) + "-" +
+         id.substr(20, 12);
+}
+
+json::array attachments(const TaskRecord& task, Times times) {
+  if (task.address.empty() || task.id.size() < 32) return {};
+  const json::object address = {{"name", "privateIPv4Address"}, {"value", task.address}};
+  const char* status = task.stage == Stage::stopped ? "DELETED" : "ATTACHED";
+  return {json::object{{"id", attachment_id(task)},
+                       {"type", times == Times::iso ? "eni" : "ElasticNetworkInterface"},
+                       {"status", status},
+                       {"details", json::array{address}}}};
+}
+
+json::object overrides(const TaskRecord& task) {
+  if (!task.overrides.empty()) return task.overrides;
+  json::array names;
+  for (const TaskContainer& one : task.containers) names.push_back(json::object{{"name", one.name}});
+  return {{"containerOverrides", names}};
+}
+
 json::object describe(const TaskContainer& container, const TaskRecord& task, const Place& place) {
   json::object out = {
       {"containerArn", place.arn("ecs", "container/" + task.cluster + "/" + task.id + "/" + container.name)},
@@ -109,8 +136,11 @@ json::object describe(const TaskContainer& container, const TaskRecord& task, co
       {"lastStatus", status_text(container.exit_code >= 0 ? Stage::stopped : task.stage)},
       {"networkBindings", json::array{}},
       {"networkInterfaces", json::array{}},
-      {"healthStatus", task.container_health}};
-  if (!task.address.empty()) out["networkInterfaces"] = json::array{json::object{{"privateIpv4Address", task.address}}};
+      {"cpu", "0"},
+      {"healthStatus", container.health}};
+  if (!task.address.empty())
+    out["networkInterfaces"] =
+        json::array{json::object{{"attachmentId", attachment_id(task)}, {"privateIpv4Address", task.address}}};
   if (!container.digest.empty()) out["imageDigest"] = container.digest;
   if (!container.runtime_id.empty()) out["runtimeId"] = container.runtime_id;
   if (container.exit_code >= 0) out["exitCode"] = container.exit_code;
@@ -156,6 +186,8 @@ json::object to_json(const ServiceRecord& r) {
           {"echo", r.echo},
           {"tags", r.tags},
           {"serviceDeployment", r.service_deployment},
+          {"createdBy", r.created_by},
+          {"request", r.request},
           {"createdAt", r.created_at.ms()}};
 }
 
@@ -175,6 +207,8 @@ ServiceRecord service_from(const json::object& o) {
   r.echo = get_object(o, "echo");
   r.tags = get_object(o, "tags");
   r.service_deployment = get_string(o, "serviceDeployment");
+  r.created_by = get_string(o, "createdBy");
+  r.request = get_string(o, "request");
   r.created_at = instant_ms(get_int(o, "createdAt"));
   return r;
 }
@@ -196,7 +230,11 @@ json::object to_json(const TaskRecord& t) {
           {"counted", t.counted},
           {"wasHealthy", t.was_healthy},
           {"wasInTraffic", t.was_in_traffic},
-          {"containerHealth", t.container_health},
+          {"registered", t.registered},
+          {"group", t.named_group},
+          {"request", t.request},
+          {"pullStartedAt", t.pull_started_at.ms()},
+          {"pullStoppedAt", t.pull_stopped_at.ms()},
           {"createdAt", t.created_at.ms()},
           {"startedAt", t.started_at.ms()},
           {"stoppingAt", t.stopping_at.ms()},
@@ -223,7 +261,11 @@ TaskRecord task_from(const json::object& o) {
   t.counted = get_bool(o, "counted");
   t.was_healthy = get_bool(o, "wasHealthy");
   t.was_in_traffic = get_bool(o, "wasInTraffic");
-  t.container_health = get_string(o, "containerHealth", "UNKNOWN");
+  t.registered = get_bool(o, "registered");
+  t.named_group = get_string(o, "group");
+  t.request = get_string(o, "request");
+  t.pull_started_at = instant_ms(get_int(o, "pullStartedAt"));
+  t.pull_stopped_at = instant_ms(get_int(o, "pullStoppedAt"));
   t.created_at = instant_ms(get_int(o, "createdAt"));
   t.started_at = instant_ms(get_int(o, "startedAt"));
   t.stopping_at = instant_ms(get_int(o, "stoppingAt"));
@@ -233,6 +275,21 @@ TaskRecord task_from(const json::object& o) {
   t.tags = get_object(o, "tags");
   for (const json::value& c : get_array(o, "containers")) t.containers.push_back(container_from(c.as_object()));
   return t;
+}
+
+bool TaskRecord::is_checked() const {
+  return std::ranges::any_of(containers, [](const TaskContainer& one) { return one.essential && one.checked; });
+}
+
+std::string TaskRecord::container_health() const {
+  if (!is_checked()) return "UNKNOWN";
+  std::string worst = "HEALTHY";
+  for (const TaskContainer& one : containers) {
+    if (!one.essential || !one.checked) continue;
+    if (one.health == "UNHEALTHY") return "UNHEALTHY";
+    if (one.health == "UNKNOWN") worst = "UNKNOWN";
+  }
+  return worst;
 }
 
 json::object describe(const TaskRecord& t, const Place& place, const json::object& definition, Times times) {
@@ -247,9 +304,12 @@ json::object describe(const TaskRecord& t, const Place& place, const json::objec
                       {"group", t.group(get_string(definition, "family"))},
                       {"launchType", "FARGATE"},
                       {"connectivity", "CONNECTED"},
-                      {"healthStatus", t.container_health},
-                      {"attachments", json::array{}},
-                      {"overrides", t.overrides},
+                      {"healthStatus", t.container_health()},
+                      {"attachments", attachments(t, times)},
+                      {"availabilityZone", place.region + "a"},
+                      {"platformVersion", "1.4.0"},
+                      {"platformFamily", "Linux"},
+                      {"overrides", overrides(t)},
                       {"tags", describe_tags(t.tags)},
                       {"version", t.version}};
   if (has(definition, "cpu")) out["cpu"] = definition.at("cpu");
@@ -258,8 +318,11 @@ json::object describe(const TaskRecord& t, const Place& place, const json::objec
   if (!t.stop_reason.empty()) out["stoppedReason"] = t.stop_reason;
   if (!t.stop_code.empty()) out["stopCode"] = t.stop_code;
   put_time(out, "createdAt", t.created_at, times);
+  put_time(out, "pullStartedAt", t.pull_started_at, times);
+  put_time(out, "pullStoppedAt", t.pull_stopped_at, times);
   put_time(out, "startedAt", t.started_at, times);
   put_time(out, "stoppingAt", t.stopping_at, times);
+  if (t.stage == Stage::stopped) put_time(out, "executionStoppedAt", t.stopped_at, times);
   put_time(out, "stoppedAt", t.stopped_at, times);
   return out;
 }
@@ -333,6 +396,7 @@ json::object describe(const ServiceRecord& s, const std::vector<TaskRecord>& tas
   out["healthCheckGracePeriodSeconds"] = s.state.grace.count() / 1000;
   out["deployments"] = deployments;
   out["createdAt"] = epoch_seconds(s.created_at);
+  if (!s.created_by.empty()) out["createdBy"] = s.created_by;
   out["placementConstraints"] = json::array{};
   out["placementStrategy"] = json::array{};
   out["tags"] = describe_tags(s.tags);

@@ -19,6 +19,8 @@ struct ServiceRecord {
   json::object echo;               // Members that are answered as they were given: launchType, networkConfiguration, …
   json::object tags;               // Key -> value.
   std::string service_deployment;  // ARN of the newest one; empty before the first.
+  std::string created_by;          // ARN of who created it.
+  std::string request;             // Digest of the request that created it: the same one again changes nothing.
   Instant created_at{};
   std::string arn(const Place& place) const { return place.arn("ecs", "service/" + cluster + "/" + name); }
   std::string subject() const { return cluster + "/" + name; }
@@ -32,7 +34,9 @@ struct TaskContainer {
   std::string runtime_id;
   std::string log_cursor;
   std::string reason;
-  int exit_code = -1;  // -1: none yet.
+  int exit_code = -1;              // -1: none yet.
+  std::string health = "UNKNOWN";  // HEALTHY, UNHEALTHY; UNKNOWN without a health check or a verdict.
+  bool checked = false;            // It has a health check.
   bool essential = true;
 };
 
@@ -51,7 +55,7 @@ struct TaskRecord {
   bool counted = false;
   bool was_healthy = false;
   bool was_in_traffic = false;
-  std::string container_health = "UNKNOWN";  // HEALTHY, UNHEALTHY, UNKNOWN
+  bool registered = false;  // The service has told that it is a target.
   Instant created_at{};
   Instant started_at{};
   Instant stopping_at{};
@@ -60,8 +64,16 @@ struct TaskRecord {
   json::object overrides;
   json::object tags;
   std::vector<TaskContainer> containers;
+  std::string named_group;  // As RunTask named it; empty: by family or service.
+  std::string request;      // Client token and digest of the RunTask that started it.
+  Instant pull_started_at{};
+  Instant pull_stopped_at{};
+  bool is_checked() const;  // An essential container of it has a health check.
+  // HEALTHY, UNHEALTHY, UNKNOWN: the worst of its essential containers.
+  std::string container_health() const;
   std::string arn(const Place& place) const { return place.arn("ecs", "task/" + cluster + "/" + id); }
   std::string group(const std::string& family) const {
+    if (!named_group.empty()) return named_group;
     return service.empty() ? "family:" + family : "service:" + service;
   }
 };

@@ -1,160 +1,7 @@
-#include <gtest/gtest.h>
-
-#include <algorithm>
-
-#include "base/run.h"
-#include "database/journal.h"
-#include "ecs/api.h"
-#include "host/fake_containers.h"
+#include "ecs/world_test.h"
 
 namespace slipway::ecs {
 namespace {
-
-using namespace std::chrono_literals;
-
-struct NamedImages final : Images {
-  std::map<std::string, std::string> tags;  // "app:latest" -> "app@sha256:1"
-  task<Result<ResolvedImage>> resolve(std::string image) override {
-    if (image.find('@') != std::string::npos)
-      co_return ResolvedImage{.reference = image, .digest = image.substr(image.find('@') + 1)};
-    if (!tags.contains(image)) co_return fail(Fault::not_found, "ImageNotFound", image + " is not in the registry");
-    co_return ResolvedImage{.reference = tags.at(image), .digest = tags.at(image).substr(tags.at(image).find('@') + 1)};
-  }
-};
-
-// Healthy and in traffic as soon as it is registered, unless its address is listed as sick.
-struct InstantTargets final : TargetGroups {
-  std::vector<TargetStatus> all;
-  std::function<void()> news;
-  bool sick = false;
-  bool slow = false;  // Targets stay initial.
-  int serving() const {
-    return static_cast<int>(std::ranges::count_if(all, [](const TargetStatus& target) { return target.in_traffic; }));
-  }
-  Result<void> check(const std::string&) override { return {}; }
-  task<Result<void>> register_target(std::string, std::string id, std::string, int) override {
-    const bool known = std::ranges::any_of(all, [&](const TargetStatus& target) { return target.id == id; });
-    if (!known)
-      all.push_back({.id = id,
-                     .state = slow   ? TargetStatus::State::initial
-                              : sick ? TargetStatus::State::unhealthy
-                                     : TargetStatus::State::healthy,
-                     .in_traffic = !sick && !slow,
-                     .description = sick ? "Health checks failed with these codes: [500]" : ""});
-    news();
-    co_return Result<void>{};
-  }
-  task<Result<void>> deregister_target(std::string, std::string id) override {
-    std::erase_if(all, [&](const TargetStatus& target) { return target.id == id; });
-    news();
-    co_return Result<void>{};
-  }
-  std::vector<TargetStatus> targets(const std::string&) override { return all; }
-  void on_change(std::function<void()> tell) override { news = std::move(tell); }
-};
-
-struct NoLogs final : Logs {
-  void append(std::string, std::string, LogEntry) override {}
-};
-struct SeenEvents final : EventSink {
-  std::vector<std::string> names;  // Written on the database's thread, read when it is idle.
-  void publish(database::Transaction&, Event event) override {
-    names.push_back(get_string(event.detail, "eventName", event.detail_type));
-  }
-};
-
-class SchedulerTest : public testing::Test {
- protected:
-  asio::io_context io{1};
-  database::Database db{io.get_executor(), ":memory:"};
-  host::SystemClock clock;
-  host::SeededRandom random{1};
-  host::FakeContainers containers;
-  NamedImages images;
-  InstantTargets targets;
-  NoLogs logs;
-  SeenEvents events;
-  std::unique_ptr<Scheduler> scheduler;
-  std::unique_ptr<wire::Service> api;
-
-  void SetUp() override {
-    db.migrate(database::journal_schema());
-    db.migrate(schema());
-    publish("1");
-    begin();
-    ask("CreateCluster", {{"clusterName", "c"}});
-    define();
-  }
-  void TearDown() override { end(); }
-  void begin() {
-    scheduler = std::make_unique<Scheduler>(io.get_executor(), db, clock, random, Place{}, containers, images, targets,
-                                            logs, events, Options{.instance_id = "i"});
-    api = std::make_unique<wire::Service>(service(*scheduler));
-    scheduler->start();
-  }
-  void end() { run(scheduler->stop(), io); }
-
-  // Moves app:latest to a new digest, which the engine can pull.
-  void publish(const std::string& digest) {
-    images.tags["app:latest"] = "app@sha256:" + digest;
-    containers.images.insert("app@sha256:" + digest);
-  }
-  json::object ask(const char* operation, json::object input) {
-    wire::Call context;
-    context.now = clock.now();
-    auto answer = run(wire::call(*api, operation, std::move(input), context), io);
-    return answer ? answer->output : json::object{{"error", answer.error().code + ": " + answer.error().message}};
-  }
-  void define() {
-    ask("RegisterTaskDefinition",
-        {{"family", "f"},
-         {"containerDefinitions",
-          json::array{json::object{{"name", "app"},
-                                   {"image", "app:latest"},
-                                   {"memory", 64},
-                                   {"portMappings", json::array{json::object{{"containerPort", 80}}}}}}}});
-  }
-  void create(int count = 2) {
-    const json::object breaker = {{"enable", true}, {"rollback", true}};
-    ask("CreateService",
-        {{"cluster", "c"},
-         {"serviceName", "s"},
-         {"taskDefinition", "f"},
-         {"desiredCount", count},
-         {"deploymentConfiguration", json::object{{"deploymentCircuitBreaker", breaker}}},
-         {"loadBalancers",
-          json::array{json::object{{"targetGroupArn", "tg"}, {"containerName", "app"}, {"containerPort", 80}}}}});
-  }
-  void redeploy() { ask("UpdateService", {{"cluster", "c"}, {"service", "s"}, {"forceNewDeployment", true}}); }
-
-  json::object shown() {
-    const json::object answer = ask("DescribeServices", {{"cluster", "c"}, {"services", json::array{"s"}}});
-    return get_array(answer, "services").at(0).as_object();
-  }
-  // "1 COMPLETED 2": deployments, rollout of the newest, running tasks.
-  std::string state() {
-    const json::object service = shown();
-    const json::array deployments = get_array(service, "deployments");
-    return std::to_string(deployments.size()) + " " + get_string(deployments.at(0).as_object(), "rolloutState") + " " +
-           std::to_string(get_int(service, "runningCount"));
-  }
-  static task<void> rest() { co_await pause(2ms); }
-  // Lets the scheduler work until the state is `wanted`, for two seconds at most.
-  std::string settle(const std::string& wanted) {
-    std::string now;
-    for (int i = 0; i < 1000; ++i) {
-      now = state();
-      if (now == wanted) return now;
-      run(rest(), io);
-    }
-    return now;
-  }
-  std::vector<std::string> digests() {
-    std::vector<std::string> out;
-    for (const auto& [name, container] : containers.all) out.push_back(container.image_id);
-    return out;
-  }
-};
 
 TEST_F(SchedulerTest, AServiceComesUp) {
   create();
@@ -394,6 +241,125 @@ TEST_F(HistoryTest, IsListedInPagesByStatusAndTime) {
   EXPECT_EQ(listed({{"nextToken", get_string(first, "nextToken")}}).size(), 1U);
   EXPECT_TRUE(listed({{"status", json::array{"STOPPED"}}}).empty());
   EXPECT_TRUE(listed({{"createdAt", json::object{{"before", 1000}}}}).empty());
+}
+
+// ---- containers of a task ----
+
+class ContainersTest : public SchedulerTest {
+ protected:
+  void define_pair(json::object app, json::object other) {
+    app["name"] = "app";
+    other["name"] = "other";
+    for (json::object* one : {&app, &other}) {
+      if (!has(*one, "image")) (*one)["image"] = "app@sha256:1";
+      (*one)["memory"] = 64;
+    }
+    ask("RegisterTaskDefinition", {{"family", "pair"}, {"containerDefinitions", json::array{app, other}}});
+  }
+  json::object started() {
+    const json::object answer = ask("RunTask", {{"cluster", "c"}, {"taskDefinition", "pair"}});
+    return get_array(answer, "tasks").at(0).as_object();
+  }
+  json::object task(const std::string& arn) {
+    const json::object answer = ask("DescribeTasks", {{"cluster", "c"}, {"tasks", json::array{arn}}});
+    return get_array(answer, "tasks").at(0).as_object();
+  }
+  std::string await(const std::string& arn, const std::string& status) {
+    for (int i = 0; i < 1000 && get_string(task(arn), "lastStatus") != status; ++i) run(rest(), io);
+    return get_string(task(arn), "lastStatus");
+  }
+  std::string name_of(const std::string& arn, const std::string& container) {
+    return "slipway-" + arn.substr(arn.rfind('/') + 1) + "-" + container;
+  }
+  static json::array waits(const char* condition) {
+    return {json::object{{"containerName", "other"}, {"condition", condition}}};
+  }
+};
+
+TEST_F(ContainersTest, AContainerStartsOnceTheOneItWaitsForHasSucceeded) {
+  containers.images.insert("init@sha256:9");
+  define_pair({{"dependsOn", waits("SUCCESS")}}, {{"essential", false}, {"image", "init@sha256:9"}});
+  const std::string arn = get_string(started(), "taskArn");
+  for (int i = 0; i < 1000 && !containers.all.contains(name_of(arn, "other")); ++i) run(rest(), io);
+  for (int i = 0; i < 10; ++i) run(rest(), io);
+  EXPECT_FALSE(containers.all.contains(name_of(arn, "app")));
+  containers.end(name_of(arn, "other"), 0);
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
+  EXPECT_EQ(containers.specs.at(name_of(arn, "app")).network_of, "");
+}
+
+TEST_F(ContainersTest, ATaskEndsWhenTheContainerItWaitsForFails) {
+  containers.images.insert("init@sha256:9");
+  containers.exits_at_once.insert("init@sha256:9");
+  define_pair({{"dependsOn", waits("SUCCESS")}}, {{"essential", false}, {"image", "init@sha256:9"}});
+  const std::string arn = get_string(started(), "taskArn");
+  EXPECT_EQ(await(arn, "STOPPED"), "STOPPED");
+  EXPECT_EQ(get_string(task(arn), "stopCode"), "TaskFailedToStart");
+  EXPECT_NE(get_string(task(arn), "stoppedReason").find("other ended with status 1"), std::string::npos);
+}
+
+TEST_F(ContainersTest, TheOthersShareTheNetworkOfTheFirst) {
+  define_pair({}, {});
+  const std::string arn = get_string(started(), "taskArn");
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
+  EXPECT_EQ(containers.specs.at(name_of(arn, "other")).network_of, name_of(arn, "app"));
+}
+
+TEST_F(ContainersTest, AnEssentialContainerEndsItsTaskAnotherDoesNot) {
+  define_pair({}, {{"essential", false}});
+  const std::string arn = get_string(started(), "taskArn");
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
+  containers.end(name_of(arn, "other"), 3);
+  for (int i = 0; i < 20; ++i) run(rest(), io);
+  EXPECT_EQ(get_string(task(arn), "lastStatus"), "RUNNING");
+  containers.all.at(name_of(arn, "app")).out_of_memory = true;
+  containers.end(name_of(arn, "app"), 137);
+  EXPECT_EQ(await(arn, "STOPPED"), "STOPPED");
+  EXPECT_EQ(get_string(task(arn), "stopCode"), "EssentialContainerExited");
+  EXPECT_EQ(get_string(task(arn), "stoppedReason"), "Essential container in task exited");
+  const json::object app = get_array(task(arn), "containers").at(0).as_object();
+  EXPECT_EQ(get_int(app, "exitCode"), 137);
+  EXPECT_EQ(get_string(app, "reason"), "OutOfMemoryError: Container killed due to memory usage");
+}
+
+TEST_F(ContainersTest, HealthIsOfEachContainerAndOfTheTaskTogether) {
+  const json::object check = {{"command", json::array{"CMD-SHELL", "true"}}};
+  define_pair({{"healthCheck", check}}, {});
+  const std::string arn = get_string(started(), "taskArn");
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
+  for (int i = 0; i < 1000 && get_string(task(arn), "healthStatus") != "HEALTHY"; ++i) run(rest(), io);
+  EXPECT_EQ(get_string(task(arn), "healthStatus"), "HEALTHY");
+  EXPECT_EQ(get_string(get_array(task(arn), "containers").at(1).as_object(), "healthStatus"), "UNKNOWN");
+}
+
+TEST_F(ContainersTest, LimitsReachTheEngine) {
+  const json::object limit = {{"name", "nofile"}, {"softLimit", 100}, {"hardLimit", 200}};
+  const json::object tmpfs = {{"containerPath", "/scratch"}, {"size", 16}, {"mountOptions", json::array{"noexec"}}};
+  const json::object capabilities = {{"drop", json::array{"NET_RAW"}}};
+  define_pair({{"ulimits", json::array{limit}},
+               {"user", "1000"},
+               {"readonlyRootFilesystem", true},
+               {"linuxParameters", json::object{{"tmpfs", json::array{tmpfs}}, {"capabilities", capabilities}}}},
+              {});
+  const std::string arn = get_string(started(), "taskArn");
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
+  const host::ContainerSpec& spec = containers.specs.at(name_of(arn, "app"));
+  EXPECT_EQ(spec.ulimits.at(0).hard, 200);
+  EXPECT_EQ(spec.tmpfs.at(0).options, "size=16m,noexec");
+  EXPECT_EQ(spec.capabilities_dropped, std::vector<std::string>{"NET_RAW"});
+  EXPECT_EQ(spec.memory_bytes, 64 * 1024 * 1024);
+  EXPECT_EQ(spec.user, "1000");
+  EXPECT_TRUE(spec.read_only_root);
+}
+
+TEST_F(ContainersTest, AnEngineThatIsAwayIsWaitedFor) {
+  define_pair({}, {});
+  containers.away = true;
+  const std::string arn = get_string(started(), "taskArn");
+  for (int i = 0; i < 20; ++i) run(rest(), io);
+  EXPECT_EQ(get_string(task(arn), "lastStatus"), "PENDING");
+  containers.away = false;
+  EXPECT_EQ(await(arn, "RUNNING"), "RUNNING");
 }
 
 TEST_F(SchedulerTest, RefusesWhatItCannotDo) {

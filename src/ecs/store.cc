@@ -87,8 +87,10 @@ void put_definition(database::Transaction& tx, const json::object& definition) {
 std::optional<json::object> get_definition(database::Connection& db, const std::string& name) {
   const DefinitionKey key = read_key(name);
   const auto row = key.revision > 0
-                       ? db.query_one("SELECT document FROM ecs_definitions WHERE family = ?1 AND revision = ?2",
-                                      {key.family, key.revision})
+                       ? db.query_one(
+                             "SELECT document FROM ecs_definitions WHERE family = ?1 AND revision = ?2 AND "
+                             "status != 'DELETED'",
+                             {key.family, key.revision})
                        : db.query_one(
                              "SELECT document FROM ecs_definitions WHERE family = ?1 AND status = 'ACTIVE' ORDER BY "
                              "revision DESC LIMIT 1",
@@ -99,7 +101,8 @@ std::optional<json::object> get_definition(database::Connection& db, const std::
 
 std::vector<json::object> list_definitions(database::Connection& db) {
   std::vector<json::object> all;
-  for (const auto& row : db.query("SELECT document FROM ecs_definitions ORDER BY family, revision"))
+  for (const auto& row :
+       db.query("SELECT document FROM ecs_definitions WHERE status != 'DELETED' ORDER BY family, revision"))
     all.push_back(document(row, 0));
   return all;
 }
@@ -215,6 +218,27 @@ std::vector<TaskRecord> unfinished_tasks(database::Connection& db) {
 void prune_tasks(database::Transaction& tx, Instant before) {
   tx.execute("DELETE FROM ecs_tasks WHERE stage = ?1 AND stopped_at < ?2 AND (counted = 1 OR service = '')",
              {static_cast<long long>(Stage::stopped), before.ms()});
+}
+
+void prune_definitions(database::Transaction& tx) {
+  tx.execute(
+      "UPDATE ecs_definitions SET status = 'DELETED', document = '{}' WHERE status = 'DELETE_IN_PROGRESS' AND "
+      "NOT EXISTS (SELECT 1 FROM ecs_services WHERE instr(ecs_services.document, 'task-definition/' || family || ':' "
+      "|| "
+      "revision || '\"')) AND "
+      "NOT EXISTS (SELECT 1 FROM ecs_tasks WHERE instr(ecs_tasks.document, 'task-definition/' || family || ':' || "
+      "revision || '\"'))");
+}
+
+void prune_history(database::Transaction& tx, Instant before) {
+  tx.execute(
+      "DELETE FROM ecs_service_deployments WHERE created_at < ?1 AND NOT EXISTS (SELECT 1 FROM ecs_services WHERE "
+      "instr(ecs_services.document, ecs_service_deployments.arn))",
+      {before.ms()});
+  tx.execute(
+      "DELETE FROM ecs_service_revisions WHERE created_at < ?1 AND NOT EXISTS (SELECT 1 FROM ecs_service_deployments "
+      "WHERE instr(ecs_service_deployments.document, ecs_service_revisions.arn))",
+      {before.ms()});
 }
 
 }  // namespace slipway::ecs

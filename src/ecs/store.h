@@ -52,5 +52,9 @@ std::vector<TaskRecord> list_tasks(database::Connection& db, const std::string& 
 std::vector<TaskRecord> unfinished_tasks(database::Connection& db);  // Not STOPPED yet.
 // Forgets tasks that stopped before `before`, counted ones only; DescribeTasks shows stopped tasks for about an hour.
 void prune_tasks(database::Transaction& tx, Instant before);
+// Definitions that are to be deleted and that no service and no task uses.  Their numbers are not given again.
+void prune_definitions(database::Transaction& tx);
+// Service deployments older than `before`, and revisions that none of those left names; never what a service runs.
+void prune_history(database::Transaction& tx, Instant before);
 
 }  // namespace slipway::ecs

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "database/journal.h"
 #include "ecs/container_spec.h"
+#include "ecs/definition_rules.h"
 #include "ecs/events.h"
 #include "ecs/service_deployment.h"
 
@@ -23,6 +24,11 @@ constexpr Duration kEngineRetry = 500ms;  // An engine that does not answer is a
 constexpr Duration kCursorEvery = 1s;     // The log cursor is saved at most this often.
 constexpr Duration kStoppedKept = 1h;     // DescribeTasks shows stopped tasks this long.
 constexpr Duration kPruneEvery = 5min;
+constexpr Duration kHistoryKept = std::chrono::hours(24 * 90);  // Service deployments, as long as ECS shows them.
+constexpr Duration kStartTimeout = 3min;  // A container waits for those that it depends on no longer.
+constexpr Duration kLastLines = 2s;       // A container that ended is removed once its logs are read, or after this.
+constexpr Duration kLastLinesEvery = 5ms;
+constexpr const char* kEssentialExited = "Essential container in task exited";
 
 bool passing(const Error& error) {
   return error.fault == Fault::unavailable || error.fault == Fault::timed_out;
@@ -58,10 +64,6 @@ std::string short_id(const TaskRecord& task) {
 }
 
 }  // namespace
-
-std::string container_name(const TaskRecord& task, const std::string& container) {
-  return "slipway-" + task.id + "-" + container;
-}
 
 Scheduler::Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
                      Place place, host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs,
@@ -135,29 +137,37 @@ std::map<std::string, Scheduler::Observed> Scheduler::observe(const ServiceRecor
   for (const TaskRecord& task : tasks) {
     if (task.stage != Stage::running) continue;
     Observed& one = seen[task.id];
-    const bool container_judged = task.container_health != "UNKNOWN" || service.load_balancers.empty();
-    if (task.container_health == "HEALTHY") one.health = Health::healthy;
-    if (task.container_health == "UNHEALTHY") one.health = Health::unhealthy;
-    if (service.load_balancers.empty() && task.container_health == "UNKNOWN") {
+    const bool balanced = !service.load_balancers.empty();
+    if (task.is_checked()) {
+      const std::string verdict = task.container_health();
+      if (verdict == "HEALTHY") one.health = Health::healthy;
+      if (verdict == "UNHEALTHY") one.health = Health::unhealthy;
+    } else if (balanced) {
+      one.health = Health::healthy;  // Until the load balancer says otherwise, below.
+    } else {
       const Instant settled = task.started_at + options_.settle;
       if (now >= settled) one.health = Health::healthy;
       if (now < settled && (!wake_at || settled < *wake_at)) wake_at = settled;
     }
-    one.in_traffic = service.load_balancers.empty() && one.health == Health::healthy;
-    if (!container_judged) one.health = Health::healthy;  // Until the load balancer says otherwise, below.
+    one.why.task = task.id;
+    one.in_traffic = !balanced && one.health == Health::healthy;
   }
   for (const json::value& balancer : service.load_balancers) {
+    const std::string group = get_string(balancer.as_object(), "targetGroupArn");
     std::map<std::string, TargetStatus> by_id;
-    for (TargetStatus& target : targets_.targets(get_string(balancer.as_object(), "targetGroupArn")))
-      by_id[target.id] = target;
+    for (TargetStatus& target : targets_.targets(group)) by_id[target.id] = target;
     for (auto& [id, one] : seen) {
       const auto target = by_id.find(id);
       const bool known = target != by_id.end();
-      if (known && target->second.state == TargetStatus::State::unhealthy) one.health = Health::unhealthy;
+      if (known && target->second.state == TargetStatus::State::unhealthy && one.health != Health::unhealthy) {
+        one.health = Health::unhealthy;
+        one.why.target_group = group;
+        one.why.port = get_int(balancer.as_object(), "containerPort");
+        one.why.reason = target->second.description;
+      }
       if (one.health == Health::healthy && (!known || target->second.state != TargetStatus::State::healthy))
         one.health = Health::starting;
       one.in_traffic = known && target->second.in_traffic;
-      if (known) one.description = target->second.description;
     }
   }
   return seen;
@@ -216,20 +226,29 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
       TaskRecord task = new_task(*service, *of, get_definition(tx, of->task_definition).value_or(json::object{}),
                                  sha256_hex(seed + std::to_string(started.size())).substr(0, 32), now);
       put_task(tx, task);
+      tell_task(tx, task, get_definition(tx, task.task_definition).value_or(json::object{}), place, *events, now);
       started.push_back(task.id);
       decision.wake_tasks.push_back(task.id);
     }
+    std::vector<std::string> stopped_running;
+    std::size_t stopped_pending = 0;
     for (const StopTask& stop : plan.stop) {
       auto task = get_task(tx, stop.id);
       task->stop_wanted = true;
       task->stop_code = "ServiceSchedulerInitiated";
+      task->stop_reason = stop.reason;
       const auto at = observed.find(stop.id);
-      const bool unhealthy = stop.reason.starts_with("Task failed");
-      task->stop_reason = unhealthy && at != observed.end() && !at->second.description.empty()
-                              ? stop.reason + ": " + at->second.description
-                              : stop.reason;
+      if (at != observed.end() && at->second.health == Health::unhealthy && stop.reason.starts_with("Task failed")) {
+        tell_unhealthy(teller, *service, at->second.why);
+        task->stop_reason = stopped_reason(at->second.why);
+      }
       task->stopping_at = now;
       put_task(tx, *task);
+      if (task->stage == Stage::running) {
+        stopped_running.push_back(stop.id);
+      } else {
+        ++stopped_pending;
+      }
       decision.wake_tasks.push_back(stop.id);
     }
     for (const std::string& id : plan.counted) {
@@ -237,7 +256,11 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
       task->counted = true;
       put_task(tx, *task);
     }
-    if (!started.empty()) tell_started(teller, *service, started);
+    const auto sick = std::ranges::count_if(
+        seen, [](const TaskSeen& task) { return task.health == Health::unhealthy && !task.stop_wanted; });
+    if (!started.empty())
+      tell_started(teller, *service, started, std::min(started.size(), static_cast<std::size_t>(sick)));
+    tell_stopped(teller, *service, stopped_running, stopped_pending);
     for (const Note& note : plan.notes) tell(teller, *service, note);
     if (auto deployment = get_service_deployment(tx, service->service_deployment)) {
       const json::object before = *deployment;
@@ -271,19 +294,7 @@ task<std::optional<TaskRecord>> Scheduler::change(std::string id,
 }
 
 void Scheduler::publish_task(database::Transaction& tx, const TaskRecord& task, Instant now) {
-  const json::object definition = get_definition(tx, task.task_definition).value_or(json::object{});
-  json::object detail = describe(task, place_, definition, Times::iso);
-  detail["updatedAt"] = iso_millis(now);
-  detail.erase("tags");
-  detail.erase("healthStatus");
-  events_.publish(tx, Event{.id = {},
-                            .source = "aws.ecs",
-                            .detail_type = "ECS Task State Change",
-                            .account = place_.account,
-                            .region = place_.region,
-                            .time = now,
-                            .resources = {task.arn(place_)},
-                            .detail = detail});
+  tell_task(tx, task, get_definition(tx, task.task_definition).value_or(json::object{}), place_, events_, now);
 }
 
 bool Scheduler::stop_wanted(const std::string& id) {
@@ -297,10 +308,11 @@ task<void> Scheduler::run_task(std::string id) {
     auto launched = co_await launch(id);
     if (!launched) {
       const std::string reason = launched.error().message;
-      auto give_up = [reason](database::Transaction&, TaskRecord& record) {
+      const bool died = exited_.contains(id);
+      auto give_up = [reason, died](database::Transaction&, TaskRecord& record) {
         if (record.stop_wanted) return;
-        record.stop_code = "TaskFailedToStart";
-        record.stop_reason = reason;
+        record.stop_code = died ? "EssentialContainerExited" : "TaskFailedToStart";
+        record.stop_reason = died ? kEssentialExited : reason;
       };
       co_await change(id, give_up);
     }
@@ -313,6 +325,9 @@ task<void> Scheduler::run_task(std::string id) {
   co_await take_down(id);
   task_bells_.erase(id);
   exited_.erase(id);
+  if (running) {
+    for (const TaskContainer& container : running->containers) watched_.erase(container_name(*running, container.name));
+  }
   if (running && !running->service.empty()) wake_service(running->cluster, running->service);
 }
 
@@ -325,7 +340,10 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
     if (of != service->state.deployments.end()) known = of->images;
   }
   for (TaskContainer& container : task.containers) {
-    const std::string wanted = known.contains(container.name) ? known.at(container.name) : container.image;
+    // A task that is taken up after a restart keeps what it resolved before.
+    const std::string wanted = !container.pinned.empty()        ? container.pinned
+                               : known.contains(container.name) ? known.at(container.name)
+                                                                : container.image;
     auto resolved = co_await images_.resolve(wanted);
     if (!resolved)
       co_return fail(resolved.error().fault, "CannotPullContainerError",
@@ -340,7 +358,7 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
       co_await pause(kEngineRetry);
     }
     container.pinned = resolved->reference;
-    container.digest = resolved->digest;
+    if (!resolved->digest.empty()) container.digest = resolved->digest;
     known[container.name] = resolved->reference;
   }
   // The first task of a deployment settles what its tags mean; all later ones follow it.
@@ -365,26 +383,79 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
   co_return Result<void>{};
 }
 
-task<Result<void>> Scheduler::start_containers(TaskRecord& task, const json::object& definition) {
-  for (TaskContainer& container : task.containers) {
-    host::ContainerSpec spec = container_spec(task, container, definition);
-    spec.labels[kInstanceLabel] = options_.instance_id;
-    spec.labels[kTaskLabel] = task.id;
-    spec.labels["slipway.cluster"] = task.cluster;
-    for (;;) {
-      auto made = co_await containers_.create(spec);
-      auto started = made ? co_await containers_.start(made->id) : made;
-      if (started) {
-        container.runtime_id = started->id;
-        if (task.address.empty()) task.address = started->address;
-        break;
-      }
-      if (!passing(started.error()))
-        co_return fail(Fault::invalid, "CannotStartContainerError",
-                       "CannotStartContainerError: " + started.error().message);
-      if (stop_wanted(task.id)) co_return fail(started);
-      co_await pause(kEngineRetry);
+// Waits until `container` may start: its dependsOn.
+task<Result<void>> Scheduler::await_dependencies(std::string id, std::string container, json::object definition) {
+  const json::object own = container_definition(definition, {}, container);
+  const json::array waits = get_array(own, "dependsOn");
+  const Duration limit = has(own, "startTimeout") ? std::chrono::seconds(get_int(own, "startTimeout")) : kStartTimeout;
+  const Instant until = clock_.now() + limit;
+  for (;;) {
+    const auto task = get_task(db_.read(), id);
+    if (!task || task->stop_wanted) co_return fail(Fault::conflict, "Stopped", "stopped before it started");
+    if (exited_.contains(id)) co_return fail(Fault::conflict, "EssentialContainerExited", kEssentialExited);
+    std::string waiting_for;
+    for (const json::value& value : waits) {
+      const std::string name = get_string(value.as_object(), "containerName");
+      const std::string condition = get_string(value.as_object(), "condition");
+      const auto on = std::ranges::find(task->containers, name, &TaskContainer::name);
+      const Dependency state = dependency(*on, condition);
+      if (state == Dependency::impossible)
+        co_return fail(
+            Fault::invalid, "DependencyFailed",
+            fmt::format("container {} cannot start: {} ended with status {} or is unhealthy, and it waits for "
+                        "{}",
+                        container, name, on->exit_code, condition));
+      if (state == Dependency::waiting) waiting_for = name + " to be " + condition;
     }
+    if (waiting_for.empty()) co_return Result<void>{};
+    if (clock_.now() >= until)
+      co_return fail(
+          Fault::timed_out, "DependencyTimeout",
+          fmt::format("container {} waited for {} longer than {} s", container, waiting_for, limit.count() / 1000));
+    co_await task_bells_.at(id)->wait(std::min<Duration>(until - clock_.now(), 1s));
+  }
+}
+
+task<Result<void>> Scheduler::start_container(std::string id, std::string container, json::object definition) {
+  const auto task = get_task(db_.read(), id);
+  const auto own = std::ranges::find(task->containers, container, &TaskContainer::name);
+  host::ContainerSpec spec = container_spec(*task, *own, definition);
+  spec.labels[kInstanceLabel] = options_.instance_id;
+  spec.labels[kTaskLabel] = id;
+  spec.labels["slipway.cluster"] = task->cluster;
+  for (;;) {
+    auto made = co_await containers_.create(spec);
+    // One that ran before a restart of ours is not run again.
+    const bool fresh = made && made->state == host::Container::State::created;
+    auto started = fresh ? co_await containers_.start(made->id) : made;
+    if (started) {
+      const std::string runtime_id = started->id;
+      const std::string address = network_owner(definition) == container ? started->address : "";
+      auto keep = [container, runtime_id, address](database::Transaction&, TaskRecord& record) {
+        for (TaskContainer& one : record.containers) {
+          if (one.name == container) one.runtime_id = runtime_id;
+        }
+        if (!address.empty()) record.address = address;
+      };
+      co_await change(id, keep);
+      if (own->essential && started->state == host::Container::State::exited) exited_.insert(id);
+      watch(*task, container, definition);
+      co_return Result<void>{};
+    }
+    if (!passing(started.error()))
+      co_return fail(Fault::invalid, "CannotStartContainerError",
+                     "CannotStartContainerError: " + started.error().message);
+    if (stop_wanted(id)) co_return fail(started);
+    co_await pause(kEngineRetry);
+  }
+}
+
+task<Result<void>> Scheduler::start_containers(std::string id, json::object definition) {
+  for (const std::string& container : start_order(definition)) {
+    auto ready = co_await await_dependencies(id, container, definition);
+    if (!ready) co_return ready;
+    auto started = co_await start_container(id, container, definition);
+    if (!started) co_return started;
   }
   co_return Result<void>{};
 }
@@ -394,20 +465,27 @@ task<Result<void>> Scheduler::launch(std::string id) {
   const auto definition = get_definition(db_.read(), task->task_definition);
   if (!definition)
     co_return fail(Fault::not_found, "ClientException", "the task definition " + task->task_definition + " is gone");
+  const Instant pull_started = clock_.now();
   auto resolved = co_await resolve_images(*task);
   if (!resolved) co_return resolved;
   if (stop_wanted(id)) co_return fail(Fault::conflict, "Stopped", "stopped before it started");
+  const Instant pull_stopped = clock_.now();
   const auto images = task->containers;
-  auto keep_images = [images](database::Transaction&, TaskRecord& record) { record.containers = images; };
+  auto keep_images = [images, pull_started, pull_stopped](database::Transaction&, TaskRecord& record) {
+    record.pull_started_at = pull_started;
+    record.pull_stopped_at = pull_stopped;
+    for (std::size_t i = 0; i < record.containers.size() && i < images.size(); ++i) {
+      record.containers[i].pinned = images[i].pinned;
+      record.containers[i].digest = images[i].digest;
+    }
+  };
   co_await change(id, keep_images);
-  auto started = co_await start_containers(*task, *definition);
+  auto started = co_await start_containers(id, *definition);
   if (!started) co_return started;
+  if (exited_.contains(id)) co_return fail(Fault::conflict, "EssentialContainerExited", kEssentialExited);
   const Instant now = clock_.now();
-  const TaskRecord launched = *task;
-  auto run = [this, launched, now](database::Transaction& tx, TaskRecord& record) {
+  auto run = [this, now](database::Transaction& tx, TaskRecord& record) {
     record.stage = Stage::running;
-    record.containers = launched.containers;
-    record.address = launched.address;
     record.started_at = now;
     ++record.version;
     journal_task(tx, now, "started", record,
@@ -426,21 +504,60 @@ task<void> Scheduler::register_targets(std::string id) {
   for (const json::value& value : service->load_balancers) {
     const std::string arn = get_string(value.as_object(), "targetGroupArn");
     const int port = static_cast<int>(get_int(value.as_object(), "containerPort"));
-    auto registered = co_await targets_.register_target(arn, id, task->address, port);
-    if (!registered) log_error("ecs", "cannot register task " + id + " in " + arn + ": " + registered.error().message);
+    for (;;) {
+      auto registered = co_await targets_.register_target(arn, id, task->address, port);
+      if (registered) {
+        co_await tell_in_traffic(id, arn);
+        break;
+      }
+      log_error("ecs", "cannot register task " + id + " in " + arn + ": " + registered.error().message);
+      if (!passing(registered.error()) || stop_wanted(id) || exited_.contains(id)) break;
+      co_await pause(kEngineRetry);
+    }
   }
+}
+
+// Told once each, however often the daemon starts again in between.
+task<void> Scheduler::tell_in_traffic(std::string id, std::string target_group) {
+  const Instant now = clock_.now();
+  const std::string seed = random_.hex(32);
+  auto tell = [this, now, seed, target_group](database::Transaction& tx, TaskRecord& record) {
+    const auto service = get_service(tx, record.cluster, record.service);
+    if (record.registered || !service) return;
+    record.registered = true;
+    const Teller teller{.tx = tx, .now = now, .place = place_, .events = events_, .seed = seed};
+    tell_registered(teller, *service, target_group);
+  };
+  co_await change(id, tell);
+}
+
+task<void> Scheduler::tell_out_of_traffic(std::string id, std::string target_group) {
+  const Instant now = clock_.now();
+  const std::string seed = random_.hex(32);
+  auto tell = [this, now, seed, target_group](database::Transaction& tx, TaskRecord& record) {
+    const auto service = get_service(tx, record.cluster, record.service);
+    if (!record.registered || !service) return;
+    record.registered = false;
+    const Teller teller{.tx = tx, .now = now, .place = place_, .events = events_, .seed = seed};
+    tell_draining(teller, *service, record.deployment, target_group);
+  };
+  co_await change(id, tell);
+}
+
+void Scheduler::watch(const TaskRecord& task, const std::string& container, const json::object& definition) {
+  const std::string name = container_name(task, container);
+  if (!watched_.insert(name).second) return;
+  running_.insert(name);
+  group_.spawn("exit of " + container, watch_exit(task.id, container));
+  group_.spawn("logs of " + container, follow_logs(task.id, container));
+  const json::object check = get_object(container_definition(definition, task.overrides, container), "healthCheck");
+  if (!check.empty()) group_.spawn("health of " + container, check_health(task.id, container, check));
 }
 
 task<void> Scheduler::watch_until_stop(std::string id) {
   const auto task = get_task(db_.read(), id);
   const json::object definition = get_definition(db_.read(), task->task_definition).value_or(json::object{});
-  for (const TaskContainer& container : task->containers) {
-    group_.spawn("exit of " + container.name, watch_exit(id, container.name));
-    group_.spawn("logs of " + container.name, follow_logs(id, container.name));
-    const json::object check =
-        get_object(container_definition(definition, task->overrides, container.name), "healthCheck");
-    if (!check.empty()) group_.spawn("health of " + container.name, check_health(id, container.name, check));
-  }
+  for (const TaskContainer& container : task->containers) watch(*task, container.name, definition);
   while (!stop_wanted(id) && !exited_.contains(id)) co_await task_bells_.at(id)->wait(kIdle);
 }
 
@@ -457,20 +574,18 @@ task<void> Scheduler::watch_exit(std::string id, std::string container) {
     const std::string why = vanished               ? "the container is gone"
                             : ended->out_of_memory ? "OutOfMemoryError: Container killed due to memory usage"
                                                    : ended->error;
-    bool essential = true;
-    auto note_exit = [container, code, why, &essential](database::Transaction&, TaskRecord& record) {
+    auto note_exit = [container, code, why](database::Transaction&, TaskRecord& record) {
       for (TaskContainer& one : record.containers) {
         if (one.name != container) continue;
         one.exit_code = code;
         one.reason = why;
-        essential = one.essential;
       }
     };
     co_await change(id, note_exit);
-    if (essential) {
-      exited_.insert(id);
-      wake_task(id);
-    }
+    const auto own = std::ranges::find(task->containers, container, &TaskContainer::name);
+    if (own->essential) exited_.insert(id);
+    running_.erase(container_name(*task, container));
+    if (task_bells_.contains(id)) wake_task(id);
     co_return;
   }
 }
@@ -482,6 +597,8 @@ task<void> Scheduler::follow_logs(std::string id, std::string container) {
   const json::object options = get_object(get_object(from, "logConfiguration"), "options");
   const std::string group = get_string(options, "awslogs-group");
   if (group.empty()) co_return;
+  const std::string engine_name = container_name(*task, container);
+  following_.insert(engine_name);
   const std::string stream = get_string(options, "awslogs-stream-prefix", "ecs") + "/" + container + "/" + id;
   const auto own = std::ranges::find(task->containers, container, &TaskContainer::name);
   auto cursor = std::make_shared<std::string>(own->log_cursor);
@@ -492,7 +609,7 @@ task<void> Scheduler::follow_logs(std::string id, std::string container) {
     return true;
   };
   for (;;) {
-    auto following = containers_.follow_logs(container_name(*task, container), *cursor, sink);
+    auto following = containers_.follow_logs(engine_name, *cursor, sink);
     auto ended = co_await with_deadline(kCursorEvery * 10, std::move(following));
     if (*cursor != saved) {
       saved = *cursor;
@@ -503,15 +620,15 @@ task<void> Scheduler::follow_logs(std::string id, std::string container) {
       };
       co_await change(id, save);
     }
-    if (ended && *ended) co_return;
-    if (ended && !passing(ended->error())) co_return;
+    if (ended && (*ended || !passing(ended->error()))) break;
     if (ended) co_await pause(kEngineRetry);
   }
+  following_.erase(engine_name);
 }
 
 task<void> Scheduler::check_health(std::string id, std::string container, json::object check) {
   auto command = get_strings(check, "command");
-  if (command.empty()) co_return;
+  if (command.empty() || command[0] == "NONE") co_return;
   if (command[0] == "CMD-SHELL") {
     command = {"/bin/sh", "-c", command.size() > 1 ? command[1] : ""};
   } else if (command[0] == "CMD") {
@@ -521,9 +638,12 @@ task<void> Scheduler::check_health(std::string id, std::string container, json::
   const Duration timeout = std::chrono::seconds(get_int(check, "timeout", 5));
   const long long retries = get_int(check, "retries", 3);
   const auto task = get_task(db_.read(), id);
-  const Instant counts_from = task->started_at + Duration(std::chrono::seconds(get_int(check, "startPeriod")));
+  const Instant began = task->started_at == Instant{} ? clock_.now() : task->started_at;
+  const Instant counts_from = began + Duration(std::chrono::seconds(get_int(check, "startPeriod")));
   long long failures = 0;
-  std::string shown = task->container_health;
+  bool first =
+      true;  // The engine would wait an interval before it; that it comes early must not count against the task.
+  std::string shown = std::ranges::find(task->containers, container, &TaskContainer::name)->health;
   while (!stop_wanted(id) && !exited_.contains(id)) {
     auto outcome = co_await containers_.exec(container_name(*task, container), command, timeout);
     const bool good = outcome && *outcome == 0;
@@ -531,12 +651,18 @@ task<void> Scheduler::check_health(std::string id, std::string container, json::
       co_await pause(kEngineRetry);
       continue;
     }
-    failures = good ? 0 : clock_.now() < counts_from ? 0 : failures + 1;
+    failures = good || first || clock_.now() < counts_from ? 0 : failures + 1;
+    first = false;
     const std::string verdict = good ? "HEALTHY" : failures >= retries ? "UNHEALTHY" : shown;
     if (verdict != shown) {
       shown = verdict;
-      auto save = [verdict](database::Transaction&, TaskRecord& record) { record.container_health = verdict; };
+      auto save = [container, verdict](database::Transaction&, TaskRecord& record) {
+        for (TaskContainer& one : record.containers) {
+          if (one.name == container) one.health = verdict;
+        }
+      };
       co_await change(id, save);
+      if (task_bells_.contains(id)) wake_task(id);
       if (!task->service.empty()) wake_service(task->cluster, task->service);
     }
     co_await pause(interval);
@@ -557,7 +683,7 @@ task<void> Scheduler::take_down(std::string id) {
       if (record.stopping_at == Instant{}) record.stopping_at = now;
       if (!record.stop_wanted && record.stop_reason.empty()) {
         record.stop_code = "EssentialContainerExited";
-        record.stop_reason = "Essential container in task exited";
+        record.stop_reason = kEssentialExited;
       }
       journal_task(tx, now, "draining", record,
                    died ? fmt::format("task {} ended by itself; out of traffic", short_id(record))
@@ -584,6 +710,7 @@ task<void> Scheduler::leave_traffic(const TaskRecord& task) {
       log_warn("ecs", "cannot take task " + own.id + " out of traffic yet: " + out.error().message);
       co_await pause(kEngineRetry);
     }
+    co_await tell_out_of_traffic(own.id, arn);
     for (;;) {
       const auto targets = targets_.targets(arn);
       if (std::ranges::none_of(targets, [&](const TargetStatus& target) { return target.id == own.id; })) break;
@@ -592,52 +719,60 @@ task<void> Scheduler::leave_traffic(const TaskRecord& task) {
   }
 }
 
+// One container: its stop signal, SIGKILL after its stop time-out, the last of its logs, and it is removed.
+task<void> Scheduler::end_container(std::string id, std::string container, json::object definition) {
+  const auto task = get_task(db_.read(), id);
+  const std::string name = container_name(*task, container);
+  auto there = co_await containers_.inspect(name);
+  while (!there && passing(there.error())) {
+    co_await pause(kEngineRetry);
+    there = co_await containers_.inspect(name);
+  }
+  if (!there) co_return;  // Never made, or gone.
+  if (there->state == host::Container::State::running) {
+    (void)co_await containers_.signal(name, there->stop_signal.empty() ? "SIGTERM" : there->stop_signal);
+    auto ending = containers_.wait_for_exit(name);
+    auto ended = co_await with_deadline(stop_timeout(container_definition(definition, task->overrides, container)),
+                                        std::move(ending));
+    if (!ended || !*ended) {
+      (void)co_await containers_.signal(name, "SIGKILL");
+      (void)co_await containers_.wait_for_exit(name);
+    }
+  }
+  auto last = co_await containers_.inspect(name);
+  if (last && last->state == host::Container::State::exited) {
+    const int code = last->exit_code;
+    auto note_exit = [container, code](database::Transaction&, TaskRecord& record) {
+      for (TaskContainer& one : record.containers) {
+        if (one.name == container && one.exit_code < 0) one.exit_code = code;
+      }
+    };
+    co_await change(id, note_exit);
+  }
+  const auto unread = [&] { return following_.contains(name) || running_.contains(name); };
+  for (Duration waited{}; unread() && waited < kLastLines; waited += kLastLinesEvery) co_await pause(kLastLinesEvery);
+  auto removed = co_await containers_.remove(name);
+  if (!removed) log_warn("ecs", "cannot remove container " + name + ": " + removed.error().message);
+}
+
 task<void> Scheduler::end_containers(std::string id) {
   const auto task = get_task(db_.read(), id);
   const json::object definition = get_definition(db_.read(), task->task_definition).value_or(json::object{});
   if (task->stage != Stage::pending) {
     const Instant now = clock_.now();
-    auto stopping = [now](database::Transaction& tx, TaskRecord& record) {
+    auto stopping = [this, now](database::Transaction& tx, TaskRecord& record) {
       if (record.stage == Stage::stopping) return;
       record.stage = Stage::stopping;
+      ++record.version;
       journal_task(tx, now, "stopping", record, fmt::format("task {} is asked to stop", short_id(record)));
+      publish_task(tx, record, now);
     };
     co_await change(id, stopping);
   }
-  for (const TaskContainer& container : task->containers) {
-    const std::string name = container_name(*task, container.name);
-    auto there = co_await containers_.inspect(name);
-    while (!there && passing(there.error())) {
-      co_await pause(kEngineRetry);
-      there = co_await containers_.inspect(name);
-    }
-    if (!there) continue;  // Never made, or gone.
-    if (there->state == host::Container::State::running) {
-      (void)co_await containers_.signal(name, there->stop_signal.empty() ? "SIGTERM" : there->stop_signal);
-      auto ending = containers_.wait_for_exit(name);
-      auto ended = co_await with_deadline(
-          stop_timeout(container_definition(definition, task->overrides, container.name)), std::move(ending));
-      if (!ended || !*ended) {
-        (void)co_await containers_.signal(name, "SIGKILL");
-        (void)co_await containers_.wait_for_exit(name);
-      }
-    }
-    auto last = co_await containers_.inspect(name);
-    if (last) {
-      const int code = last->exit_code;
-      const std::string which = container.name;
-      auto note_exit = [which, code](database::Transaction&, TaskRecord& record) {
-        for (TaskContainer& one : record.containers) {
-          if (one.name == which && one.exit_code < 0) one.exit_code = code;
-        }
-      };
-      co_await change(id, note_exit);
-    }
-    // The log follower reads to the end before the container goes.
-    co_await pause(20ms);
-    auto removed = co_await containers_.remove(name);
-    if (!removed) log_warn("ecs", "cannot remove container " + name + ": " + removed.error().message);
-  }
+  // Those that wait for others at the start end before them.
+  auto order = start_order(definition);
+  std::ranges::reverse(order);
+  for (const std::string& container : order) co_await end_container(id, container, definition);
 }
 
 task<void> Scheduler::finish(std::string id, std::string code, std::string reason) {
@@ -678,7 +813,12 @@ task<void> Scheduler::remove_orphans() {
 task<void> Scheduler::prune() {
   for (;;) {
     const Instant before = clock_.now() - kStoppedKept;
-    auto forget = [before](database::Transaction& tx) { prune_tasks(tx, before); };
+    const Instant history = clock_.now() - kHistoryKept;
+    auto forget = [before, history](database::Transaction& tx) {
+      prune_tasks(tx, before);
+      prune_definitions(tx);
+      prune_history(tx, history);
+    };
     co_await db_.write(forget);
     co_await pause(kPruneEvery);
   }

@@ -8,6 +8,7 @@
 
 #include "base/task.h"
 #include "database/database.h"
+#include "ecs/events.h"
 #include "ecs/ports.h"
 #include "ecs/store.h"
 #include "host/clock.h"
@@ -54,7 +55,7 @@ class Scheduler {
   struct Observed {
     Health health = Health::starting;
     bool in_traffic = false;
-    std::string description;
+    Unhealthy why;  // When it is unhealthy.
   };
 
   task<void> run_service(std::string cluster, std::string name);
@@ -65,11 +66,16 @@ class Scheduler {
   task<void> run_task(std::string id);
   task<Result<void>> launch(std::string id);
   task<Result<void>> resolve_images(TaskRecord& task);
-  task<Result<void>> start_containers(TaskRecord& task, const json::object& definition);
+  task<Result<void>> start_containers(std::string id, json::object definition);
+  task<Result<void>> start_container(std::string id, std::string container, json::object definition);
+  task<Result<void>> await_dependencies(std::string id, std::string container, json::object definition);
+  void watch(const TaskRecord& task, const std::string& container, const json::object& definition);
   task<void> register_targets(std::string id);
   task<void> watch_until_stop(std::string id);
   task<void> take_down(std::string id);
   task<void> leave_traffic(const TaskRecord& task);
+  task<void> tell_in_traffic(std::string id, std::string target_group);
+  task<void> tell_out_of_traffic(std::string id, std::string target_group);
   task<void> end_containers(std::string id);
   task<void> finish(std::string id, std::string code, std::string reason);
   task<void> watch_exit(std::string id, std::string container);
@@ -81,6 +87,7 @@ class Scheduler {
   // Changes one task's record in a transaction and returns it; nothing when it is gone.
   task<std::optional<TaskRecord>> change(std::string id, std::function<void(database::Transaction&, TaskRecord&)> edit);
   void publish_task(database::Transaction& tx, const TaskRecord& task, Instant now);
+  task<void> end_container(std::string id, std::string container, json::object definition);
   bool stop_wanted(const std::string& id);
 
   database::Database& db_;
@@ -95,12 +102,11 @@ class Scheduler {
   Options options_;
   std::map<std::string, std::unique_ptr<Bell>> service_bells_;  // By "cluster/name"; there while its coroutine runs.
   std::map<std::string, std::unique_ptr<Bell>> task_bells_;
-  std::set<std::string> exited_;  // Tasks one of whose essential containers has ended.
+  std::set<std::string> exited_;     // Tasks one of whose essential containers has ended.
+  std::set<std::string> watched_;    // Containers whose end, logs and health are followed, by their engine names.
+  std::set<std::string> running_;    // Containers whose end is not noted yet.
+  std::set<std::string> following_;  // Containers whose logs are not read to their end yet.
   TaskGroup group_;
 };
-
-// The name of a task's container on the engine: its key.
-std::string container_name(const TaskRecord& task, const std::string& container);
-json::object task_event_detail(const TaskRecord& task, const Place& place, const json::object& definition);
 
 }  // namespace slipway::ecs

@@ -17,6 +17,18 @@ struct RegistryLogin {
   std::string password;
 };
 
+struct Ulimit {
+  std::string name;  // "nofile"
+  long long soft = 0;
+  long long hard = 0;
+};
+
+// A file system in memory.
+struct Tmpfs {
+  std::string path;
+  std::string options;  // "size=64m,noexec"
+};
+
 // What to run.  `name` is the key: creating a container whose name exists returns the existing one.
 struct ContainerSpec {
   std::string name;                                     // "slipway-<task id>-<container>"
@@ -34,7 +46,14 @@ struct ContainerSpec {
   std::string stop_signal;  // Empty: the image's, else SIGTERM.
   bool read_only_root = false;
   bool init = false;
-  std::string network_of;  // Name of a container whose network it shares (the other containers of a task).
+  bool open_stdin = false;
+  std::vector<Ulimit> ulimits;
+  std::vector<Tmpfs> tmpfs;
+  long long shared_memory_bytes = 0;  // /dev/shm; 0: the engine's default.
+  std::vector<std::string> capabilities_added;
+  std::vector<std::string> capabilities_dropped;
+  long long swap_bytes = -1;  // Swap beside memory_bytes; -1: the engine's default.
+  std::string network_of;     // Name of a container whose network it shares (the other containers of a task).
 };
 
 struct Container {

@@ -66,6 +66,18 @@ json::object create_body(const ContainerSpec& spec) {
                        {"Init", spec.init},
                        {"LogConfig", json::object{{"Type", "json-file"},
                                                   {"Config", json::object{{"max-size", "10m"}, {"max-file", "2"}}}}}};
+  json::array ulimits;
+  for (const Ulimit& limit : spec.ulimits)
+    ulimits.push_back({{"Name", limit.name}, {"Soft", limit.soft}, {"Hard", limit.hard}});
+  if (!ulimits.empty()) host["Ulimits"] = ulimits;
+  json::object tmpfs;
+  for (const Tmpfs& one : spec.tmpfs) tmpfs[one.path] = one.options;
+  if (!tmpfs.empty()) host["Tmpfs"] = tmpfs;
+  if (spec.shared_memory_bytes > 0) host["ShmSize"] = spec.shared_memory_bytes;
+  if (!spec.capabilities_added.empty()) host["CapAdd"] = to_array(spec.capabilities_added);
+  if (!spec.capabilities_dropped.empty()) host["CapDrop"] = to_array(spec.capabilities_dropped);
+  // The engine's MemorySwap is the sum of both.
+  if (spec.swap_bytes >= 0 && spec.memory_bytes > 0) host["MemorySwap"] = spec.memory_bytes + spec.swap_bytes;
   if (!spec.network_of.empty()) host["NetworkMode"] = "container:" + spec.network_of;
   json::object body = {{"Image", spec.image}, {"Env", environment}, {"Labels", labels}, {"HostConfig", host}};
   if (spec.network_of.empty()) body["ExposedPorts"] = ports;
@@ -73,6 +85,7 @@ json::object create_body(const ContainerSpec& spec) {
   if (spec.command) body["Cmd"] = to_array(*spec.command);
   if (!spec.user.empty()) body["User"] = spec.user;
   if (!spec.working_directory.empty()) body["WorkingDir"] = spec.working_directory;
+  if (spec.open_stdin) body["OpenStdin"] = true;
   if (!spec.stop_signal.empty()) body["StopSignal"] = spec.stop_signal;
   return body;
 }

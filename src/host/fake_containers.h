@@ -11,11 +11,13 @@ namespace slipway::host {
 
 class FakeContainers final : public Containers {
  public:
-  std::set<std::string> images;          // That can be pulled.
-  std::set<std::string> exits_at_once;   // Images whose containers end with status 1 when started.
-  bool away = false;                     // No engine answers.
-  std::map<std::string, Container> all;  // By name.
-  std::vector<std::string> signals;      // "SIGTERM slipway-…"
+  std::set<std::string> images;                // That can be pulled.
+  std::set<std::string> exits_at_once;         // Images whose containers end with status 1 when started.
+  bool away = false;                           // No engine answers.
+  std::map<std::string, Container> all;        // By name.
+  std::map<std::string, ContainerSpec> specs;  // What they were made of; kept when they are gone.
+  std::map<std::string, int> check_answers;    // Exit codes of commands run inside, by the container's image; else 0.
+  std::vector<std::string> signals;            // "SIGTERM slipway-…"
 
   // Ends a container as if its process had.
   void end(const std::string& name, int code) {
@@ -32,6 +34,7 @@ class FakeContainers final : public Containers {
   task<Result<Container>> create(ContainerSpec spec) override {
     if (away) co_return gone();
     auto [at, fresh] = all.try_emplace(spec.name);
+    specs[spec.name] = spec;
     if (fresh)
       at->second = {
           .id = spec.name, .name = spec.name, .image_id = spec.image, .stop_signal = "SIGTERM", .labels = spec.labels};
@@ -76,7 +79,12 @@ class FakeContainers final : public Containers {
     all.erase(id);
     co_return Result<void>{};
   }
-  task<Result<int>> exec(std::string, std::vector<std::string>, Duration) override { co_return 0; }
+  task<Result<int>> exec(std::string id, std::vector<std::string>, Duration) override {
+    if (away) co_return gone();
+    if (!all.contains(id)) co_return fail(Fault::not_found, "EngineNotFound", "no such container");
+    const auto answer = check_answers.find(all.at(id).image_id);
+    co_return answer == check_answers.end() ? 0 : answer->second;
+  }
 
  private:
   static std::unexpected<Error> gone() { return fail(Fault::unavailable, "EngineUnavailable", "no engine answers"); }
