@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "ecs/definition_rules.h"
 #include "render/events.h"
 
 namespace slipway::region {
@@ -74,10 +75,12 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
   blueprint.task_definition = {
       {"family", service.family},
       {"networkMode", "awsvpc"},
-      {"requiresCompatibilities", json::array{"FARGATE"}},
       {"cpu", std::to_string(service.cpu)},
       {"memory", std::to_string(service.memory)},
       {"containerDefinitions", json::array{container_definition(service, registry_host, place)}}};
+  // A size that Fargate does not have runs here all the same; the configuration has warned.
+  if (ecs::fargate_has(service.cpu, service.memory))
+    blueprint.task_definition["requiresCompatibilities"] = json::array{"FARGATE"};
   blueprint.service = {{"cluster", service.cluster},
                        {"serviceName", service.name},
                        {"desiredCount", service.count},
