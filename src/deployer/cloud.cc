@@ -17,11 +17,12 @@ struct Api {
   std::string_view target_prefix;
   std::string_view version;
 };
-constexpr std::array<Api, 5> kApis = {{{"ecs", "AmazonEC2ContainerServiceV20141113", "1.1"},
+constexpr std::array<Api, 6> kApis = {{{"ecs", "AmazonEC2ContainerServiceV20141113", "1.1"},
                                        {"ecr", "AmazonEC2ContainerRegistry_V20150921", "1.1"},
                                        {"logs", "Logs_20140328", "1.1"},
                                        {"ssm", "AmazonSSM", "1.1"},
-                                       {"secretsmanager", "secretsmanager", "1.1"}}};
+                                       {"secretsmanager", "secretsmanager", "1.1"},
+                                       {"monitoring", "GraniteServiceVersion20100801", "1.0"}}};
 
 Image image_of(const json::object& detail) {
   return {.digest = get_string(detail, "imageDigest"), .pushed_at = instant_of(get_double(detail, "imagePushedAt"))};
@@ -81,6 +82,8 @@ task<Result<std::optional<Image>>> Cloud::image(std::string repository, json::ob
   if (!answer) co_return fail(answer);
   const json::array details = get_array(*answer, "imageDetails");
   if (details.empty() || !details.front().is_object()) co_return std::nullopt;
+  // An archived image cannot be pulled (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-archival.html).
+  if (get_string(details.front().get_object(), "imageStatus", "ACTIVE") != "ACTIVE") co_return std::nullopt;
   co_return image_of(details.front().get_object());
 }
 

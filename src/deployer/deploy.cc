@@ -30,29 +30,30 @@ task<Result<std::optional<Instant>>> running_pushed_at(Cloud& cloud, Route route
   co_return *image ? std::optional<Instant>((*image)->pushed_at) : std::nullopt;
 }
 
-// The name that ECS pulls the repository by: as the service has it already, else as the registry says.
-task<Result<std::string>> uri_of(Cloud& cloud, Route route, json::object task_definition) {
-  if (const auto index = find_container(route, task_definition)) {
-    const std::string image =
-        get_string(get_array(task_definition, "containerDefinitions")[*index].as_object(), "image");
-    std::string name = without_tag(image);
-    if (name.ends_with("/" + route.repository)) co_return name;
-  }
-  co_return co_await cloud.repository_uri(route.repository);
-}
-
 std::string definition_arn(const json::object& like, const std::string& revision) {
   const std::string arn = get_string(like, "taskDefinitionArn");
   return arn.substr(0, arn.rfind('/') + 1) + revision;
 }
 
-// Ends the story of the deployment that this one replaces before its end.
-task<Result<void>> close_superseded(Cloud& cloud, ServiceSeen seen, Decision decision) {
-  if (decision.supersedes.empty()) co_return Result<void>{};
-  const Release closed{.verdict = "superseded", .reason = "a newer push replaced it before its end"};
-  const std::string arn = definition_arn(seen.state.task_definition, decision.supersedes);
+task<Result<void>> close_release(Cloud& cloud, ServiceSeen seen, std::string revision, Release closed) {
+  const std::string arn = definition_arn(seen.state.task_definition, revision);
   const TagChange change{.set = release_tags(closed)};
   co_return co_await cloud.tag(arn, change);
+}
+
+// Ends the stories of deployments that this one replaces before their end.
+task<Result<void>> close_replaced(Cloud& cloud, ServiceSeen seen, Decision decision) {
+  const std::string failing = read_ledger(seen.state.service_tags).failing;
+  if (const auto space = failing.find(' '); space != std::string::npos) {
+    const Release closed{.verdict = "rolled-back-by-ecs",
+                         .reason = "a newer deployment came before the rollback ended"};
+    const std::string revision = failing.substr(space + 1);
+    const auto done = co_await close_release(cloud, seen, revision, closed);
+    if (!done) co_return fail(done);
+  }
+  if (decision.supersedes.empty()) co_return Result<void>{};
+  const Release closed{.verdict = "superseded", .reason = "a newer deployment replaced it before its end"};
+  co_return co_await close_release(cloud, seen, decision.supersedes, closed);
 }
 
 }  // namespace
@@ -87,6 +88,16 @@ task<Result<ServiceSeen>> see_service(Cloud& cloud, Route route, bool with_tasks
   co_return seen;
 }
 
+task<Result<std::string>> image_uri(Cloud& cloud, Route route, json::object task_definition) {
+  if (const auto index = find_container(route, task_definition)) {
+    const std::string image =
+        get_string(get_array(task_definition, "containerDefinitions")[*index].as_object(), "image");
+    std::string name = without_tag(image);
+    if (name.ends_with("/" + route.repository)) co_return name;
+  }
+  co_return co_await cloud.repository_uri(route.repository);
+}
+
 task<Result<std::optional<Image>>> see_image(Cloud& cloud, Push push) {
   const json::object id =
       push.tag.empty() ? json::object{{"imageDigest", push.digest}} : json::object{{"imageTag", push.tag}};
@@ -105,18 +116,22 @@ task<Result<void>> carry_out(Cloud& cloud, Route route, ServiceSeen seen, Servic
   } else {
     if (!decision.return_to.empty()) update["taskDefinition"] = decision.return_to;
     update["forceNewDeployment"] = true;
+    outcome.release = {.digest = decision.digest, .tag = ledger.last_tag, .action = "deploy"};
   }
   const auto deployment = co_await cloud.update_service(update);
   if (!deployment) co_return fail(deployment);
   outcome.deployment = get_string(*deployment, "id");
+  outcome.service_arn = seen.arn();
   if (route.any_push) co_return Result<void>{};
   // From here on the deployment runs; what cannot be remembered is said, and fails nothing.
   ledger.deployment = outcome.deployment;
+  ledger.verdict.clear();
+  ledger.failing.clear();
   ledger.revision = revision_name(get_string(*deployment, "taskDefinition"));
   const TagChange change = difference(read_ledger(seen.state.service_tags), ledger);
   const auto remembered = co_await cloud.tag(seen.arn(), change);
   if (!remembered) outcome.warnings.push_back("the service's tags cannot be written: " + remembered.error().message);
-  const auto closed = co_await close_superseded(cloud, seen, decision);
+  const auto closed = co_await close_replaced(cloud, seen, decision);
   if (!closed) outcome.warnings.push_back("the revision before has no verdict: " + closed.error().message);
   co_return Result<void>{};
 }
@@ -136,7 +151,7 @@ task<Result<Outcome>> deploy(Cloud& cloud, Route route, Push push) {
       seen = std::move(*service);
     }
     if (image && seen.state.active && route.pin == Route::Pin::digest) {
-      auto uri = co_await uri_of(cloud, route, seen.state.task_definition);
+      auto uri = co_await image_uri(cloud, route, seen.state.task_definition);
       if (!uri) co_return fail(uri);
       image->repository_uri = std::move(*uri);
     }

@@ -16,7 +16,8 @@ struct Outcome {
   Decision decision;
   Release release;              // Of the revision that was registered.
   std::string task_definition;  // That revision's ARN.
-  std::string deployment;       // That UpdateService began.
+  std::string service_arn;
+  std::string deployment;  // That UpdateService began.
   std::vector<std::string> warnings;
 };
 
@@ -28,6 +29,9 @@ struct ServiceSeen {
 };
 // `with_tasks`: reads what its tasks run too, where the revision is not pinned.
 task<Result<ServiceSeen>> see_service(Cloud& cloud, Route route, bool with_tasks);
+
+// The name that ECS pulls the repository by: as the service has it already, else as the registry says.
+task<Result<std::string>> image_uri(Cloud& cloud, Route route, json::object task_definition);
 
 // The image that `push` means, by its tag or, without one, by its digest; nullopt when it is gone.
 task<Result<std::optional<Image>>> see_image(Cloud& cloud, Push push);

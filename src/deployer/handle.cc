@@ -5,14 +5,63 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "deployer/labels.h"
 
 namespace slipway::deployer {
 
-Handler::Handler(client::AwsClient& aws, Routes routes, Log log)
-    : cloud_(aws), routes_(std::move(routes)), log_(std::move(log)) {}
+namespace {
+
+// A push that is younger is left to its event, which is on its way.
+constexpr Duration kEventGrace = std::chrono::seconds(60);
+
+Telling telling_of(const Route& route, const std::string& project, const Outcome& outcome) {
+  return {.key = route.key(),
+          .arn = outcome.service_arn,
+          .project = project,
+          .environment = route.environment,
+          .service = route.name,
+          .cluster = route.cluster,
+          .deployment = outcome.deployment,
+          .revision = revision_name(outcome.task_definition),
+          .release = outcome.release,
+          .why = outcome.decision.why};
+}
+
+Telling::Kind kind_of(const Conclusion& conclusion) {
+  const bool back = conclusion.release.action == "rollback";
+  if (conclusion.end == End::live) return back ? Telling::Kind::rolled_back : Telling::Kind::succeeded;
+  return conclusion.end == End::rolled_back_by_ecs ? Telling::Kind::rolled_back : Telling::Kind::failed;
+}
+
+Telling telling_of(const Route& route, const std::string& project, const Conclusion& conclusion, Instant now) {
+  return {.kind = kind_of(conclusion),
+          .interim = conclusion.ecs_rolls_back,
+          .key = route.key(),
+          .arn = conclusion.service_arn,
+          .project = project,
+          .environment = route.environment,
+          .service = route.name,
+          .cluster = route.cluster,
+          .deployment = conclusion.deployment,
+          .revision = conclusion.revision,
+          .release = conclusion.release,
+          .end = conclusion.end,
+          .why = conclusion.why,
+          .evidence = conclusion.evidence,
+          .went_back_to = conclusion.went_back_to,
+          .took = now - conclusion.started_at};
+}
+
+}  // namespace
+
+Handler::Handler(client::AwsClient& aws, Routes routes, HandlerOptions options)
+    : cloud_(aws),
+      routes_(std::move(routes)),
+      options_(std::move(options)),
+      messenger_(cloud_, routes_.notify, options_.environment, options_.clock) {}
 
 void Handler::note(json::object line) {
-  log_(line);
+  options_.log(line);
   decisions_.push_back(std::move(line));
 }
 
@@ -32,6 +81,8 @@ void Handler::note_outcome(const Route& route, const Push& push, const std::stri
     if (!outcome->task_definition.empty()) line["taskDefinition"] = outcome->task_definition;
     if (!outcome->deployment.empty()) line["deployment"] = outcome->deployment;
     if (!outcome->warnings.empty()) line["warnings"] = to_array(outcome->warnings);
+    if (outcome->decision.deploys() && !route.any_push)
+      pending_.push_back({telling_of(route, routes_.project, *outcome), outcome->task_definition, route.repository});
   }
   note(std::move(line));
 }
@@ -53,6 +104,125 @@ task<void> Handler::push(Push push) {
           {"why", fmt::format("no service deploys {}:{}", push.repository, push.tag)}});
 }
 
+task<void> Handler::judge_one(Route route, std::optional<DeploymentChange> change, std::string event_id) {
+  const JudgeOptions options{.clock = options_.clock, .deadline = deadline_};
+  const auto judged = co_await judge_service(cloud_, route, change, options);
+  json::object line = {{"event", event_id}, {"service", route.name}, {"cluster", route.cluster}, {"action", "judge"}};
+  if (!judged) {
+    const Error& error = judged.error();
+    failures_.push_back(fmt::format("{}/{}: {}: {}", route.cluster, route.name, error.code, error.message));
+    line["why"] = error.code + ": " + error.message;
+    note(std::move(line));
+    co_return;
+  }
+  if (!*judged) {
+    if (!change) co_return;  // A sweep says what it found, not what it did not find.
+    line["action"] = "ignore";
+    line["why"] = fmt::format("{} is not one of ours, or has its verdict already", change->deployment);
+    note(std::move(line));
+    co_return;
+  }
+  const Conclusion& conclusion = **judged;
+  if (!change && !conclusion.news) co_return;
+  line["verdict"] = end_name(conclusion.end);
+  line["why"] = conclusion.why;
+  line["deployment"] = conclusion.deployment;
+  line["revision"] = conclusion.revision;
+  line["digest"] = conclusion.release.digest;
+  if (conclusion.ecs_rolls_back) line["ecsRollsBack"] = true;
+  if (!conclusion.went_back_to.empty()) line["backTo"] = conclusion.went_back_to;
+  if (conclusion.rollback) line["rollback"] = conclusion.rollback->deployment;
+  if (!conclusion.evidence.tasks.empty() || !conclusion.evidence.events.empty())
+    line["evidence"] = to_json(conclusion.evidence);
+  note(std::move(line));
+  const bool told = conclusion.news && conclusion.end != End::superseded &&
+                    (conclusion.end != End::open || conclusion.ecs_rolls_back);
+  if (told)
+    pending_.push_back(
+        {telling_of(route, routes_.project, conclusion, options_.clock()), conclusion.revision_arn, route.repository});
+}
+
+// When all else is done: a channel that does not answer delays nothing and fails nothing.
+task<void> Handler::tell() {
+  for (Pending& one : pending_) {
+    if (!messenger_.wanted(one.news)) continue;
+    Release& release = one.news.release;
+    Release noted;  // What the revision's tags do not say yet.
+    if (release.commit.empty() && release.action == "deploy") {
+      const Labels labels = co_await read_labels(cloud_, one.repository, release.digest);
+      release.commit = noted.commit = labels.commit;
+      release.author = noted.author = labels.author;
+      release.subject = noted.subject = labels.subject;
+    }
+    std::string messages = release.messages;
+    const auto deliveries = co_await messenger_.tell(one.news, messages);
+    for (const Delivery& delivery : deliveries) {
+      json::object line = {{"notification", delivery.channel},
+                           {"service", one.news.service},
+                           {"deployment", one.news.deployment},
+                           {"news", kind_name(one.news.kind)},
+                           {"delivered", delivery.delivered}};
+      if (!delivery.delivered) line["why"] = delivery.why;
+      options_.log(line);
+    }
+    if (messages != release.messages) noted.messages = messages;
+    if (one.revision_arn.empty() || noted == Release{}) continue;
+    const TagChange change{.set = release_tags(noted)};
+    const auto kept = co_await cloud_.tag(one.revision_arn, change);
+    if (!kept) options_.log({{"notification", "messages"}, {"why", kept.error().message}});
+  }
+}
+
+task<void> Handler::change(DeploymentChange change) {
+  for (const Route& route : routes_.routes) {
+    if (route.any_push || route.cluster != change.cluster || route.name != change.service) continue;
+    co_await judge_one(route, change, change.event_id);
+    co_return;
+  }
+  note({{"event", change.event_id},
+        {"service", change.service},
+        {"cluster", change.cluster},
+        {"action", "ignore"},
+        {"why", "this service is none of ours"}});
+}
+
+// Rule 5: events may be lost, so that the truth is read now and then.
+task<void> Handler::sweep_service(Route route, std::string event_id) {
+  co_await judge_one(route, std::nullopt, event_id);
+  const bool one_tag = route.tags.size() == 1 && route.tags.front().kind == config::TagRule::Kind::exact;
+  Push found{.event_id = event_id, .repository = route.repository, .origin = Push::Origin::sweep, .actor = "sweep"};
+  Result<Outcome> outcome;
+  std::optional<Image> image;
+  if (one_tag) {
+    found.tag = route.tags.front().text;
+    auto seen = co_await see_image(cloud_, found);
+    if (seen) image = *seen;
+    if (!seen) outcome = std::unexpected(seen.error());
+  } else {
+    auto images = co_await cloud_.tagged_images(route.repository);
+    const auto best = images ? newest(route, *images) : std::nullopt;
+    if (best) image = best->image;
+    if (best) found.tag = best->tag;
+    if (!images) outcome = std::unexpected(images.error());
+  }
+  if (outcome && !image) {
+    outcome->decision.why = fmt::format("{} has no image with a tag that deploys", route.repository);
+  } else if (outcome && options_.clock() - image->pushed_at < kEventGrace) {
+    outcome->decision.why =
+        fmt::format("{} was pushed at {}; its event is on its way", found.tag, iso_millis(image->pushed_at));
+  } else if (outcome) {
+    outcome = co_await deploy(cloud_, route, found);
+    if (outcome && outcome->decision.deploys()) outcome->decision.why = "an event was lost: " + outcome->decision.why;
+  }
+  note_outcome(route, found, "sweep", outcome);
+}
+
+task<void> Handler::sweep(std::string event_id) {
+  for (const Route& route : routes_.routes) {
+    if (!route.any_push) co_await sweep_service(route, event_id);
+  }
+}
+
 Result<json::object> Handler::answer() const {
   if (!failures_.empty()) return fail(Fault::unavailable, "DeployFailed", join(failures_, "; "));
   json::object answer = {{"statusCode", 200}};
@@ -66,16 +236,27 @@ Result<json::object> Handler::answer() const {
   return answer;
 }
 
-task<Result<json::object>> Handler::handle(json::value event) {
+task<Result<json::object>> Handler::handle(json::value event, std::optional<Instant> deadline) {
+  deadline_ = deadline;
   decisions_.clear();
   failures_.clear();
+  pending_.clear();
   const Reading reading = read_event(event);
   const std::string event_id = event.is_object() ? get_string(event.get_object(), "id") : "";
   if (reading.push) {
     co_await push(*reading.push);
+  } else if (reading.change && !routes_.single) {
+    co_await change(*reading.change);
+  } else if (reading.sweep && !routes_.single) {
+    co_await sweep(event_id);
+  } else if (reading.change || reading.sweep) {
+    note({{"event", event_id},
+          {"action", "ignore"},
+          {"why", "a deployer of one service by its name keeps no verdicts"}});
   } else {
     note({{"event", event_id}, {"action", "ignore"}, {"why", reading.reason}});
   }
+  co_await tell();
   co_return answer();
 }
 

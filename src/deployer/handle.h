@@ -5,8 +5,10 @@
 
 #include "base/json.h"
 #include "base/task.h"
+#include "deployer/channels.h"
 #include "deployer/cloud.h"
 #include "deployer/deploy.h"
+#include "deployer/judge.h"
 #include "deployer/routes.h"
 
 namespace slipway::deployer {
@@ -14,28 +16,49 @@ namespace slipway::deployer {
 // Takes one line of structured log.
 using Log = std::function<void(const json::object& line)>;
 
+struct HandlerOptions {
+  Log log;
+  Clock clock;
+  Lookup environment = [](const std::string&) { return std::string(); };  // For secrets that it names.
+};
+
 class Handler {
  public:
   // `aws` must outlive the handler.
-  Handler(client::AwsClient& aws, Routes routes, Log log);
+  Handler(client::AwsClient& aws, Routes routes, HandlerOptions options);
 
   // Does what `event` asks for and returns the function's answer.  One service's failure does
   // not keep the others from deploying; it fails the whole at the end (code "DeployFailed"), so
   // that Lambda repeats the event.
-  task<Result<json::object>> handle(json::value event);
+  // `deadline` is the invocation's.
+  task<Result<json::object>> handle(json::value event, std::optional<Instant> deadline = std::nullopt);
 
  private:
   task<void> push(Push push);
+  task<void> change(DeploymentChange change);
+  task<void> sweep(std::string event_id);
+  task<void> sweep_service(Route route, std::string event_id);
+  task<void> judge_one(Route route, std::optional<DeploymentChange> change, std::string event_id);
+  task<void> tell();
   void note(json::object line);
   void note_outcome(const Route& route, const Push& push, const std::string& rule, const Result<Outcome>& outcome);
   Result<json::object> answer() const;
 
   Cloud cloud_;
   Routes routes_;
-  Log log_;
+  HandlerOptions options_;
+  Messenger messenger_;
+  std::optional<Instant> deadline_;
   // Of the event that is handled.
   json::array decisions_;
   std::vector<std::string> failures_;
+  // What people are to hear once the work is done, and the revision whose tags say where the messages stand.
+  struct Pending {
+    Telling news;
+    std::string revision_arn;
+    std::string repository;
+  };
+  std::vector<Pending> pending_;
 };
 
 }  // namespace slipway::deployer

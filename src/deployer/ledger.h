@@ -26,6 +26,7 @@ struct ServiceLedger {
   std::optional<Instant> last_pushed;
   std::string deployment;         // That it made: "ecs-svc/…".
   std::string revision;           // That it deployed: "rest:42"; in tag mode the one that was there.
+  std::string verdict;            // Tag mode: of that deployment, as its revision has none of its own.
   std::string failing;            // "ecs-svc/… rest:42": ECS is taking this deployment back and has not finished.
   std::vector<std::string> good;  // Digests whose verdict was live, newest first.
   std::vector<std::string> held;  // Digests that were rolled back, newest first: nothing automatic deploys them.

@@ -41,6 +41,14 @@ std::optional<std::string> read_slipway_json() {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+std::string variable(const std::string& name) {
+  return environment_variable(name.c_str());
+}
+
+Instant wall_clock() {
+  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
+}
+
 // Lambda keeps each line of standard output in the function's log group.
 void write_line(const json::object& line) {
   const std::string text = json::serialize(line) + "\n";
@@ -59,10 +67,12 @@ class Function {
       client::Options options = client::options_from_environment();
       options.read_timeout = kReadLimit;
       aws_.emplace(executor, std::move(options));
-      handler_.emplace(*aws_, routes_, write_line);
+      handler_.emplace(*aws_, routes_, HandlerOptions{write_line, wall_clock, variable});
     }
-    if (deadline > Instant{}) aws_->give_up_at(deadline - kAnswerReserve);
-    co_return co_await handler_->handle(std::move(event));
+    std::optional<Instant> give_up;
+    if (deadline > Instant{}) give_up = deadline - kAnswerReserve;
+    if (give_up) aws_->give_up_at(*give_up);
+    co_return co_await handler_->handle(std::move(event), give_up);
   }
 
  private:
