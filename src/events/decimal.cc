@@ -107,6 +107,7 @@ ReadDecimal read_decimal(std::string_view text) {
     power += down ? -exponent : exponent;
   }
   ReadDecimal out;
+  out.length = static_cast<std::size_t>(at - text.data());
   if (gathered.digits == 0) {  // Zero, however it is written.
     out.maybe_comparable = true;
     return out;

@@ -6,6 +6,7 @@
 // as since JDK 19; older JDKs print some few doubles with a digit more.
 #pragma once
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -23,13 +24,14 @@ struct ReadDecimal {
   Decimal value;
   // How many digits from the first to the last that is not zero.
   int significant = 0;
+  std::size_t length = 0;  // Characters of the number.
   // The value may be one that compares; is_comparable() decides.
   bool maybe_comparable = false;
 };
 
-// `text` is a number as RFC 8259 spells it; nothing else may be given.
+// Reads the number at the front of `text`, spelled as RFC 8259 has it; nothing else may stand there.
 ReadDecimal read_decimal(std::string_view text);
-// Whether the number that `read` was made from compares.  `text` as above.
+// Whether the number that `read` was made from compares.  `text` is its spelling.
 bool is_comparable(const ReadDecimal& read, std::string_view text);
 
 }  // namespace slipway::events

@@ -7,7 +7,7 @@
 
 #include "events/casing.h"
 #include "events/glob.h"
-#include "events/naive_match.h"
+#include "events/matcher.h"
 #include "events/pattern_text.h"
 
 namespace slipway::events {
@@ -416,9 +416,11 @@ Result<Pattern> compile(std::string_view text) {
 }
 
 Result<bool> matches(const Pattern& pattern, std::string_view text) {
-  NaiveEvent event;
-  if (const auto read = event.read(text); !read) return fail(read);
-  return naive_match(pattern, event);
+  Matcher matcher;
+  matcher.add(pattern);
+  const auto matched = matcher.match(text);
+  if (!matched) return fail(matched);
+  return !matched->empty();
 }
 
 bool matches(const Pattern& pattern, const json::value& event) {

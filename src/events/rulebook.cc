@@ -8,17 +8,28 @@
 namespace slipway::events {
 
 void Rulebook::read(database::Connection& db, Rule rule) {
-  Entry entry{.rule = std::move(rule), .pattern = std::nullopt, .targets = {}};
-  if (!entry.rule.enabled()) return;
-  if (!entry.rule.pattern.empty()) {
-    auto pattern = compile(entry.rule.pattern);
-    if (!pattern) log_error("events", "a stored pattern does not compile: " + pattern.error().message);
-    if (pattern) entry.pattern = *std::move(pattern);
-  }
+  if (!rule.enabled()) return;
+  auto& bus = buses_[rule.bus];
+  auto& entry = bus.by_name[rule.name];
+  entry = {.rule = std::move(rule), .number = std::nullopt, .targets = {}};
   entry.targets = targets_of(db, entry.rule.bus, entry.rule.name);
-  auto& rules = buses_[entry.rule.bus];
-  auto name = entry.rule.name;
-  rules.insert_or_assign(std::move(name), std::move(entry));
+  if (entry.rule.pattern.empty()) return;
+  const auto pattern = compile(entry.rule.pattern);
+  if (!pattern) {
+    log_error("events", "a stored pattern does not compile: " + pattern.error().message);
+    return;
+  }
+  entry.number = bus.matcher.add(*pattern);
+  if (bus.by_number.size() <= *entry.number) bus.by_number.resize(*entry.number + 1);
+  bus.by_number[*entry.number] = &entry;
+}
+
+void Rulebook::forget(const std::string& bus, const std::string& rule) {
+  auto& rules = buses_[bus];
+  const auto found = rules.by_name.find(rule);
+  if (found == rules.by_name.end()) return;
+  if (found->second.number) rules.matcher.remove(*found->second.number);
+  rules.by_name.erase(found);
 }
 
 void Rulebook::follow(database::Connection& db) {
@@ -29,7 +40,7 @@ void Rulebook::follow(database::Connection& db) {
     return;
   }
   for (const auto& [bus, name] : touched_) {
-    buses_[bus].erase(name);
+    forget(bus, name);
     if (auto rule = find_rule(db, bus, name)) read(db, *std::move(rule));
   }
   touched_.clear();
@@ -38,23 +49,26 @@ void Rulebook::follow(database::Connection& db) {
 std::vector<const Rulebook::Entry*> Rulebook::match(database::Connection& db, const Received& event) {
   follow(db);
   std::vector<const Entry*> out;
-  const auto rules = buses_.find(event.bus);
-  if (rules == buses_.end()) return out;
-  if (!event.only_rules.empty()) {
-    for (const auto& name : split(event.only_rules, ',')) {
-      const auto found = rules->second.find(name);
-      if (found == rules->second.end()) continue;
-      // A schedule's own event needs no pattern; a replayed one does.
-      const auto& entry = found->second;
-      const bool scheduled = !entry.rule.schedule.empty() && !find_path(event.envelope, {"replay-name"});
-      if (scheduled || (entry.pattern && matches(*entry.pattern, event.envelope))) out.push_back(&entry);
-    }
-    return out;
+  const auto found = buses_.find(event.bus);
+  if (found == buses_.end()) return out;
+  auto& bus = found->second;
+  const auto matched = bus.matcher.match(json::serialize(event.envelope));
+  if (!matched) log_error("events", "event " + event.event_id + " is matched by no rule: " + matched.error().message);
+  if (matched) {
+    for (const auto number : *matched) out.push_back(bus.by_number[number]);
   }
-  for (const auto& [name, entry] : rules->second) {
-    if (entry.pattern && matches(*entry.pattern, event.envelope)) out.push_back(&entry);
+  std::sort(out.begin(), out.end(), [](const Entry* a, const Entry* b) { return a->rule.name < b->rule.name; });
+  if (event.only_rules.empty()) return out;
+  std::vector<const Entry*> chosen;
+  for (const auto& name : split(event.only_rules, ',')) {
+    const auto rule = bus.by_name.find(name);
+    if (rule == bus.by_name.end()) continue;
+    // A schedule's own event needs no pattern; a replayed one does.
+    const auto& entry = rule->second;
+    const bool scheduled = !entry.rule.schedule.empty() && !find_path(event.envelope, {"replay-name"});
+    if (scheduled || std::find(out.begin(), out.end(), &entry) != out.end()) chosen.push_back(&entry);
   }
-  return out;
+  return chosen;
 }
 
 }  // namespace slipway::events

@@ -1,6 +1,6 @@
-// Rulebook: the rules of every bus, compiled and with their targets, as the writer thread last read them.  It follows
-// the tables: whoever changes a rule or its targets touches it in the same transaction.
-// Used on the writer thread only, except where said.
+// Rulebook: the rules of every bus, in a matcher and with their targets, as the writer thread last read them.  It
+// follows the tables: whoever changes a rule or its targets touches it in the same transaction. Used on the writer
+// thread only, except where said.
 #pragma once
 #include <atomic>
 #include <map>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "database/database.h"
-#include "events/pattern.h"
+#include "events/matcher.h"
 #include "events/store.h"
 
 namespace slipway::events {
@@ -20,7 +20,7 @@ class Rulebook {
  public:
   struct Entry {
     Rule rule;
-    std::optional<Pattern> pattern;  // None: a schedule, or a rule that is switched off.
+    std::optional<Matcher::Rule> number;  // None: a schedule without a pattern.
     std::vector<Target> targets;
   };
 
@@ -33,10 +33,18 @@ class Rulebook {
   std::vector<const Entry*> match(database::Connection& db, const Received& event);
 
  private:
+  // The rules of one bus.
+  struct Bus {
+    std::map<std::string, Entry> by_name;
+    Matcher matcher;
+    std::vector<const Entry*> by_number;  // By the matcher's numbers.
+  };
+
   void follow(database::Connection& db);
   void read(database::Connection& db, Rule rule);
+  void forget(const std::string& bus, const std::string& rule);
 
-  std::map<std::string, std::map<std::string, Entry>> buses_;
+  std::map<std::string, Bus> buses_;
   std::set<std::pair<std::string, std::string>> touched_;
   std::atomic<bool> trusted_ = false;
 };
