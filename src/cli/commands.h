@@ -60,6 +60,37 @@ struct LogsOptions {
 };
 int logs(const Common& common, const LogsOptions& options);
 
+struct PlanOptions {
+  std::string what;  // A file with an event, "-" for standard input, or REPOSITORY:TAG.
+  std::string config = "slipway.yaml";
+};
+int plan(const Common& common, const PlanOptions& options);
+
+struct DoctorOptions {
+  std::string config;  // Empty: slipway.yaml when there is one.
+  std::string docker;  // As of `up`.
+};
+int doctor(const Common& common, const DoctorOptions& options);
+// Where the engine is: `option`, else $DOCKER_HOST, else the usual socket; as host::make_docker takes it.
+std::string docker_endpoint(const std::string& option);
+
+struct VerifyOptions {
+  std::string config = "slipway.yaml";
+  std::string environment;  // Only this environment of the configuration.
+  std::string function;     // The deployer's name, when it is not the usual one.
+  bool aws = false;         // AWS, also when a local region runs.
+};
+int verify(const Common& common, const VerifyOptions& options);
+
+struct InitOptions {
+  std::string project, repository, region, github, service, cluster, account, tag, health;
+  int port = 0;
+  bool create = false;
+  bool yes = false;
+  bool force = false;
+};
+int init(const Common& common, const InitOptions& options);
+
 struct RenderOptions {
   std::string what;  // "workflow", "terraform", "policies", "lambda", "events", "reference"
   std::string config = "slipway.yaml";

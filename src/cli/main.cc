@@ -42,6 +42,10 @@ struct Words {
   LogsOptions logs;
   RollbackOptions rollback;
   RenderOptions render;
+  PlanOptions plan;
+  DoctorOptions doctor;
+  VerifyOptions verify;
+  InitOptions init;
   std::string validate;
   TailOptions tail;
   bool tail_once = false;
@@ -150,6 +154,49 @@ void add_others(CLI::App& app, Words& words) {
   rollback_command->callback([&] { words.exit_code = rollback(words.common, words.rollback); });
 }
 
+void add_checks(CLI::App& app, Words& words) {
+  auto* plan_command =
+      app.add_subcommand("plan", "Which services a push would deploy, by which rule, and why not the others");
+  plan_command->add_option("what", words.plan.what, "A file with an event (- for standard input), or REPOSITORY:TAG")
+      ->required();
+  plan_command->add_option("--config", words.plan.config, "The configuration")->capture_default_str();
+  plan_command->callback([&] { words.exit_code = plan(words.common, words.plan); });
+  auto* doctor_command = app.add_subcommand("doctor", "Whether this machine has what a region needs");
+  doctor_command->add_option("--config", words.doctor.config,
+                             "The configuration (default: slipway.yaml, when there is one)");
+  doctor_command->add_option("--docker", words.doctor.docker, "The container engine, as of up");
+  doctor_command->callback([&] { words.exit_code = doctor(words.common, words.doctor); });
+}
+
+void add_verify(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand(
+      "verify", "Whether a push would really deploy: asks the local region when one runs, else the AWS account");
+  command->add_option("--config", words.verify.config, "The configuration")->capture_default_str();
+  command->add_option("--environment", words.verify.environment, "Only this environment of the configuration");
+  command->add_option("--function", words.verify.function, "The deployer's name, when it is not the usual one");
+  command->add_flag("--aws", words.verify.aws, "Ask AWS, also when a local region runs");
+  command->callback([&] { words.exit_code = verify(words.common, words.verify); });
+}
+
+void add_init(CLI::App& app, Words& words) {
+  InitOptions& options = words.init;
+  auto* command = app.add_subcommand("init", "Write a slipway.yaml for this repository; shows it first");
+  command->add_option("--project", options.project, "The project's name (default: the folder's)");
+  command->add_option("--repository", options.repository, "The ECR repository that CI pushes to");
+  command->add_option("--port", options.port, "What the container listens on")->check(CLI::Range(1, 65535));
+  command->add_option("--region", options.region, "The AWS region");
+  command->add_option("--account", options.account, "The AWS account");
+  command->add_option("--github", options.github, "OWNER/NAME on GitHub");
+  command->add_option("--service", options.service, "The ECS service (default: as the project)");
+  command->add_option("--cluster", options.cluster, "The ECS cluster (default: as the project)");
+  command->add_option("--tag", options.tag, "Which tags deploy (default: latest)");
+  command->add_option("--health", options.health, "The path of the health check");
+  command->add_flag("--create", options.create, "Terraform makes cluster, service and load balancer too");
+  command->add_flag("--yes", options.yes, "Ask nothing");
+  command->add_flag("--force", options.force, "Overwrite a slipway.yaml that differs");
+  command->callback([&] { words.exit_code = init(words.common, words.init); });
+}
+
 void add_render(CLI::App& app, Words& words) {
   auto* command = app.add_subcommand("render", "Write what the configuration means as files");
   command->require_subcommand(1);
@@ -211,6 +258,9 @@ int run_command(int argc, char** argv) {
   add_readers(app, words);
   add_events(app, words);
   add_others(app, words);
+  add_init(app, words);
+  add_checks(app, words);
+  add_verify(app, words);
   add_render(app, words);
   try {
     app.parse(argc, argv);

@@ -26,18 +26,6 @@ constexpr auto kReadyPoll = 5ms;
 constexpr auto kStopMax = 30s;
 constexpr std::string_view kReadyMark = "slipway ready:";
 
-std::string docker_endpoint(const std::string& option) {
-  std::string chosen = option;
-  if (chosen.empty()) {
-    const char* from_environment = std::getenv("DOCKER_HOST");
-    chosen = from_environment != nullptr ? from_environment : "";
-  }
-  if (chosen.empty()) return "unix:/var/run/docker.sock";
-  if (chosen.starts_with("unix://")) return "unix:" + chosen.substr(7);
-  if (chosen.starts_with("tcp://")) return "http://" + chosen.substr(6);
-  return chosen;
-}
-
 Result<region::Options> region_options(const Common& common, const UpOptions& options) {
   region::Options out;
   out.folder = common.folder();
@@ -132,6 +120,18 @@ int detach(const Common& common, const region::Options& options) {
 }
 
 }  // namespace
+
+std::string docker_endpoint(const std::string& option) {
+  std::string chosen = option;
+  if (chosen.empty()) {
+    const char* from_environment = std::getenv("DOCKER_HOST");
+    chosen = from_environment != nullptr ? from_environment : "";
+  }
+  if (chosen.empty()) return "unix:/var/run/docker.sock";
+  if (chosen.starts_with("unix://")) return "unix:" + chosen.substr(7);
+  if (chosen.starts_with("tcp://")) return "http://" + chosen.substr(6);
+  return chosen;
+}
 
 int up(const Common& common, const UpOptions& options) {
   const auto asked = region_options(common, options);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/json.h"
+#include "config/schema.h"
 #include "config/secret.h"
 
 namespace slipway::config {
@@ -295,6 +296,12 @@ TEST(Config, ReadsTheAccountAndTheRepositoryOnGitHub) {
   EXPECT_TRUE(says(error_of(with_service("aws: {create: [load-balancer]}\n")), "load-balancer without service"));
   EXPECT_TRUE(says(error_of(with_service("github: {repository: acme/web, owner_id: 1}\n")), "both or none"));
   EXPECT_TRUE(says(error_of(with_service("sweep: 90s\n")), "whole number of minutes"));
+}
+
+TEST(Config, TheReferenceOnItsPageIsTheOneThatIsPrinted) {
+  std::ifstream file(std::filesystem::path(SLIPWAY_SOURCE_DIR) / "docs/configuration.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(page, reference_markdown()) << "to mend it: slipway render reference --force";
 }
 
 TEST(Config, WritesTheRoutesOfTheDeployer) {

@@ -155,7 +155,7 @@ Result<void> write_file_durably(const std::filesystem::path& path, std::string_v
     if (::fsync(fd.get()) != 0) return give_up("sync");
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return give_up("name");
-  return fsync_folder(path.parent_path());
+  return fsync_folder(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max) {

@@ -13,6 +13,7 @@
 #include "host/clock.h"
 #include "host/files.h"
 #include "host/haproxy.h"
+#include "host/machine.h"
 #include "host/process.h"
 
 namespace slipway::host {
@@ -34,6 +35,33 @@ TEST(Files, AWrittenFileIsThereWholeAndNothingElseIs) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
   EXPECT_FALSE(write_file_durably(folder / "missing" / "a", "x"));
   EXPECT_EQ(read_file(folder / "b").error().code, "NotFound");
+}
+
+TEST(Files, AFileWithoutAFolderInItsNameIsWrittenHere) {
+  const auto folder = fresh_folder();
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder);
+  EXPECT_TRUE(write_file_durably("alone", "content"));
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(std::filesystem::exists(folder / "alone"));
+}
+
+TEST(Machine, APortIsFreeUntilSomebodyListens) {
+  asio::io_context io;
+  asio::ip::tcp::acceptor listener(io, {asio::ip::make_address("127.0.0.1"), 0});
+  const int port = listener.local_endpoint().port();
+  EXPECT_FALSE(*port_is_free(port));
+  listener.close();
+  EXPECT_TRUE(*port_is_free(port));
+}
+
+TEST(Machine, TheDiskOfAFolderThatIsNotThereIsThatOfTheOneAbove) {
+  const auto folder = fresh_folder();
+  const auto there = disk_space(folder);
+  const auto not_there = disk_space(folder / "a" / "b");
+  ASSERT_TRUE(there && not_there);
+  EXPECT_EQ(there->all_bytes, not_there->all_bytes);
+  EXPECT_GT(descriptors_max().soft, 0u);
 }
 
 TEST(Zip, UnpacksWhatItPackedWithExecutableBits) {
