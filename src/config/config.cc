@@ -214,7 +214,6 @@ void read_notify(Section& file, Config& config) {
     if (!entry.ok()) return;
     config.notify.push_back(std::move(notify));
   }
-  if (!config.notify.empty()) file.reader().warn(node.Mark(), "notify is not yet acted on: nothing is sent");
 }
 
 void read_aws(Section& file, Config& config) {

@@ -67,7 +67,7 @@ notify:
   EXPECT_EQ(service.deploy.rollback, Deploy::Rollback::never);
   EXPECT_EQ(config->function->timeout, 10s);
   EXPECT_EQ(config->notify.at(0).settings.at("webhook"), "env:SLACK_WEBHOOK_URL");
-  ASSERT_EQ(config->warnings.size(), 3u);  // The time-out in milliseconds, the strategy, notify.
+  ASSERT_EQ(config->warnings.size(), 2u);  // The time-out in milliseconds, the strategy.
   EXPECT_TRUE(says(config->warnings[1], "slipway.yaml:17:34: strategy canary is not yet acted on"))
       << config->warnings[1];
 }

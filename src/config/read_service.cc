@@ -124,7 +124,6 @@ void read_verify(Section& parent, std::optional<Verify>& into) {
   }
   if (verify.http.empty() && verify.alarms.empty())
     section.reader().wrong(section.place(), "verify checks nothing; write http: or alarms: in it");
-  section.reader().warn(section.place(), "verify is not yet acted on: a deployment is good when ECS says so");
   into = std::move(verify);
 }
 

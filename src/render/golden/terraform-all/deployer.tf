@@ -89,6 +89,7 @@ resource "aws_iam_role_policy" "deployer" {
         Sid    = "WhatTheChecksSaid"
         Effect = "Allow"
         Action = [
+          "elasticloadbalancing:DescribeListeners",
           "elasticloadbalancing:DescribeLoadBalancers",
           "elasticloadbalancing:DescribeTargetGroups",
           "elasticloadbalancing:DescribeTargetHealth",
