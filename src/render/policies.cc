@@ -126,8 +126,8 @@ json::array watching(const Subject& all) {
   if (all.balanced)  // Describe… of load balancers knows no resource.
     out.push_back(
         allow("WhatTheChecksSaid",
-              json::array{"elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTargetGroups",
-                          "elasticloadbalancing:DescribeTargetHealth"},
+              json::array{"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers",
+                          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"},
               "*"));
   if (!all.alarms.empty()) out.push_back(allow("Alarms", "cloudwatch:DescribeAlarms", one_or_list(all.alarms)));
   return out;
