@@ -44,15 +44,22 @@ Result<RegionKey> read_key(const region::StateFolder& folder, bool may_rest) {
                    .secret_access_key = get_string(key, "secret_access_key")};
 }
 
+client::Options region_options(const RegionKey& key) {
+  return {.environment = {},
+          .endpoint = key.about.endpoint,
+          .region = key.about.place.region,
+          .profile = {},
+          .credentials =
+              client::Credentials{.access_key_id = key.access_key_id, .secret_access_key = key.secret_access_key},
+          .budget = kCallMax,
+          .read_timeout = kCallMax};
+}
+
 RegionApi::RegionApi(asio::any_io_executor executor, const RegionKey& key)
-    : client_(std::move(executor), {.environment = {},
-                                    .endpoint = key.about.endpoint,
-                                    .region = key.about.place.region,
-                                    .profile = {},
-                                    .credentials = client::Credentials{.access_key_id = key.access_key_id,
-                                                                       .secret_access_key = key.secret_access_key},
-                                    .budget = kCallMax,
-                                    .read_timeout = kCallMax}) {}
+    : RegionApi(std::move(executor), region_options(key)) {}
+
+RegionApi::RegionApi(asio::any_io_executor executor, client::Options options)
+    : client_(std::move(executor), std::move(options)) {}
 
 task<Result<json::value>> RegionApi::get(std::string target) {
   auto answer = co_await client_.rest_call("slipway", "GET", target, {}, "");

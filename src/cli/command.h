@@ -30,6 +30,7 @@ enum ExitCode : int {
 struct Common {
   std::string state;  // --state DIR
   bool json = false;  // --json
+  bool aws = false;   // --aws: the account that AWS's own variables and profiles name, instead of the region.
   region::StateFolder folder() const { return region::find_state_folder(state); }
 };
 
@@ -45,10 +46,13 @@ struct RegionKey {
 // unless `may_rest`, when it does not run.
 Result<RegionKey> read_key(const region::StateFolder& folder, bool may_rest = false);
 
+client::Options region_options(const RegionKey& key);
+
 // The region's APIs, asked as its administrator.
 class RegionApi {
  public:
   RegionApi(asio::any_io_executor executor, const RegionKey& key);
+  RegionApi(asio::any_io_executor executor, client::Options options);
 
   task<Result<json::object>> ecs(std::string operation, json::object input);
   task<Result<json::object>> ecr(std::string operation, json::object input);
@@ -59,6 +63,7 @@ class RegionApi {
   // Entries of the journal after `after`; waits up to `wait` for the first one.
   task<Result<std::vector<Entry>>> journal(long long after, Duration wait);
   task<Result<long long>> journal_end();  // The number of the newest entry.
+  client::AwsClient& client() { return client_; }
 
  private:
   task<Result<json::value>> get(std::string target);

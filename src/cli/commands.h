@@ -109,11 +109,42 @@ int render_command(const Common& common, const RenderOptions& options);
 int write_files(const Common& common, const std::filesystem::path& folder, const std::vector<render::File>& files,
                 bool force);
 
+struct DeployOptions {
+  std::string service;
+  std::string image;     // A digest or a tag; empty: the newest that the service's tags mean.
+  std::string config;    // Empty: slipway.yaml when there is one.
+  bool dry_run = false;  // Says what would happen, and how the rollout would go.
+  bool no_wait = false;
+  Duration timeout{};  // Zero: 30 minutes.
+};
+int deploy(const Common& common, const DeployOptions& options);
+
 struct RollbackOptions {
   std::string service;
-  std::string
-      to;  // A digest or a revision of the task definition; empty: the last deployment that completed before this one.
+  std::string to;  // A digest, a tag or a release; empty: asked on a terminal, else the last good one.
+  std::string reason;
+  std::string config;
+  bool no_input = false;
+  bool no_wait = false;
+  Duration timeout{};
 };
 int rollback(const Common& common, const RollbackOptions& options);
+
+struct HoldOptions {
+  std::string service;
+  std::string digest;  // Empty: everything.
+  std::string reason;
+  std::string config;
+};
+int hold(const Common& common, const HoldOptions& options);
+int unhold(const Common& common, const HoldOptions& options);
+
+struct HistoryOptions {
+  std::string service;
+  std::string config;
+  int count = 10;
+};
+int history(const Common& common, const HistoryOptions& options);
+int releases(const Common& common, const HistoryOptions& options);  // What may be gone back to.
 
 }  // namespace slipway::cli

@@ -41,6 +41,10 @@ struct Words {
   std::string watch_timeout;
   LogsOptions logs;
   RollbackOptions rollback;
+  DeployOptions deploy;
+  HoldOptions hold;
+  HistoryOptions history;
+  std::string follow_timeout;
   RenderOptions render;
   PlanOptions plan;
   DoctorOptions doctor;
@@ -148,10 +152,6 @@ void add_others(CLI::App& app, Words& words) {
   auto* validate_command = app.add_subcommand("validate", "Check a slipway.yaml and say what is wrong in it");
   validate_command->add_option("config", words.validate, "The file")->default_val("slipway.yaml");
   validate_command->callback([&] { words.exit_code = validate(words.common, words.validate); });
-  auto* rollback_command = app.add_subcommand("rollback", "Put a service back to what ran before");
-  rollback_command->add_option("service", words.rollback.service, "SERVICE or CLUSTER/SERVICE");
-  rollback_command->add_option("--to", words.rollback.to, "A digest (sha256:…) or a revision of the task definition");
-  rollback_command->callback([&] { words.exit_code = rollback(words.common, words.rollback); });
 }
 
 void add_checks(CLI::App& app, Words& words) {
@@ -227,6 +227,67 @@ void add_render(CLI::App& app, Words& words) {
   add("reference", "Every member of slipway.yaml as a page");
 }
 
+void add_where(CLI::App& command, Words& words, std::string& config) {
+  command.add_option("--config", config, "The configuration (default: slipway.yaml, when there is one)");
+  command.add_flag("--aws", words.common.aws, "Ask the AWS account that the environment names, instead of the region");
+}
+
+// What deploy and rollback share: they follow what they began.
+template <class Options>
+void add_following(CLI::App& command, Options& options, std::string& timeout) {
+  command.add_flag("--no-wait", options.no_wait, "Return once the deployment has begun");
+  command.add_option("--timeout", timeout, "Give up following after this long with status 4; the deployment goes on")
+      ->check(check_duration);
+}
+
+void add_deploying(CLI::App& app, Words& words) {
+  constexpr const char* kService =
+      "SERVICE, ENVIRONMENT/SERVICE or CLUSTER/SERVICE (not needed when there is only one)";
+  auto* deploying = app.add_subcommand("deploy", "Deploy an image now, and follow it to its verdict");
+  deploying->add_option("service", words.deploy.service, kService);
+  deploying->add_option("--image", words.deploy.image,
+                        "A digest (sha256:…) or a tag (default: the newest that deploys)");
+  deploying->add_flag("--dry-run", words.deploy.dry_run,
+                      "Say what would happen and how the rollout would go; change nothing");
+  add_where(*deploying, words, words.deploy.config);
+  add_following(*deploying, words.deploy, words.follow_timeout);
+  deploying->callback([&] {
+    if (!words.follow_timeout.empty()) words.deploy.timeout = duration_of(words.follow_timeout);
+    words.exit_code = deploy(words.common, words.deploy);
+  });
+  auto* back = app.add_subcommand("rollback", "Put a service back to the last good image, and hold the one that goes");
+  back->add_option("service", words.rollback.service, kService);
+  back->add_option("--to", words.rollback.to, "A digest (sha256:…), a tag or a release (r42; see slipway releases)");
+  back->add_option("--reason", words.rollback.reason, "Why, for the history");
+  back->add_flag("--no-input", words.rollback.no_input, "Ask nothing: the last good image");
+  add_where(*back, words, words.rollback.config);
+  add_following(*back, words.rollback, words.follow_timeout);
+  back->callback([&] {
+    if (!words.follow_timeout.empty()) words.rollback.timeout = duration_of(words.follow_timeout);
+    words.exit_code = rollback(words.common, words.rollback);
+  });
+  auto* holding = app.add_subcommand("hold", "Keep pushes and sweeps from deploying to a service");
+  holding->add_option("service", words.hold.service, kService);
+  holding->add_option("--image", words.hold.digest, "This digest only");
+  holding->add_option("--reason", words.hold.reason, "Why; shown to whoever is held");
+  add_where(*holding, words, words.hold.config);
+  holding->callback([&] { words.exit_code = hold(words.common, words.hold); });
+  auto* unholding = app.add_subcommand("unhold", "Release every hold of a service");
+  unholding->add_option("service", words.hold.service, kService);
+  add_where(*unholding, words, words.hold.config);
+  unholding->callback([&] { words.exit_code = unhold(words.common, words.hold); });
+  const auto add_history = [&](const char* name, const char* about,
+                               int (*command)(const Common&, const HistoryOptions&)) {
+    auto* listing = app.add_subcommand(name, about);
+    listing->add_option("service", words.history.service, kService);
+    listing->add_option("-n", words.history.count, "How many")->capture_default_str()->check(CLI::Range(1, 100));
+    add_where(*listing, words, words.history.config);
+    listing->callback([&words, command] { words.exit_code = command(words.common, words.history); });
+  };
+  add_history("history", "What was deployed: verdicts, digests, durations, who and why", history);
+  add_history("releases", "What a service may be rolled back to", releases);
+}
+
 // `slipway [--state DIR] aws ARGUMENTS…`: the arguments are another program's, so nothing here may read them.
 std::optional<int> aws_command(int argc, char** argv) {
   Common common;
@@ -261,6 +322,7 @@ int run_command(int argc, char** argv) {
   add_init(app, words);
   add_checks(app, words);
   add_verify(app, words);
+  add_deploying(app, words);
   add_render(app, words);
   try {
     app.parse(argc, argv);

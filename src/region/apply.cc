@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/digest.h"
 #include "base/log.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr long long kFunctionMemoryMiB = 128;
 constexpr long long kFunctionTimeoutSeconds = 60;
-constexpr std::string_view kStatementId = "slipway-events";
 
 // Carries out one blueprint after the other.
 class Applier {
@@ -38,7 +38,13 @@ class Applier {
       const auto blueprint = service_blueprint(config_, service, parts_.registry_host, parts_.context.place);
       auto made = co_await make_service(blueprint);
       if (!made) co_return fail(made);
-      auto ruled = co_await make_rule(blueprint);
+      auto ruled = co_await make_rule(blueprint.rule);
+      if (!ruled) co_return fail(ruled);
+    }
+    // A function of the user's own expects pushes and nothing else.
+    const auto rules = config_.function ? std::vector<json::object>{} : deployer_rules(config_, parts_.context.place);
+    for (const json::object& rule : rules) {
+      auto ruled = co_await make_rule(rule);
       if (!ruled) co_return fail(ruled);
     }
     co_return Result<void>{};
@@ -146,7 +152,20 @@ class Applier {
       variables = {{"CLUSTER_NAME", service.cluster}, {"SERVICE_NAME", service.name}};
       for (const auto& [name, value] : config_.function->environment) variables[name] = value;
     }
-    const auto timeout = config_.function ? config_.function->timeout.count() / 1000 : kFunctionTimeoutSeconds;
+    // `env:NAME`: a secret that whoever started the region has in the environment.
+    for (const config::Notify& notify : config_.notify) {
+      for (const auto& [member, value] : notify.settings) {
+        if (!value.starts_with("env:")) continue;
+        const char* secret = std::getenv(value.c_str() + 4);
+        if (secret != nullptr) variables[value.substr(4)] = secret;
+      }
+    }
+    // The deployer waits for the checks after a deployment within its own time.
+    Duration longest{};
+    for (const auto& [key, service] : config_.services)
+      longest = std::max(longest, service.verify ? service.verify->time : Duration{});
+    const auto timeout =
+        config_.function ? config_.function->timeout.count() / 1000 : kFunctionTimeoutSeconds + longest.count() / 1000;
     const long long memory = config_.function ? config_.function->memory : kFunctionMemoryMiB;
     return {{"FunctionName", kDeployerFunction},
             {"Runtime", config_.function ? config_.function->runtime : "provided.al2023"},
@@ -199,13 +218,18 @@ class Applier {
     const json::object concurrency = {{"FunctionName", kDeployerFunction}, {"ReservedConcurrentExecutions", 1}};
     auto limited = co_await call("lambda", "PutFunctionConcurrency", concurrency);
     if (!limited) co_return fail(limited);
-    const json::object permission = {{"FunctionName", kDeployerFunction},
-                                     {"StatementId", kStatementId},
-                                     {"Action", "lambda:InvokeFunction"},
-                                     {"Principal", "events.amazonaws.com"},
-                                     {"SourceArn", arn("events", "rule/slipway-push-*")}};
-    auto permitted = co_await ensure("lambda", "AddPermission", permission, "ResourceConflictException");
-    if (!permitted) co_return fail(permitted);
+    const std::vector<std::pair<std::string, std::string>> callers = {{"slipway-events", "slipway-push-*"},
+                                                                      {"slipway-verdicts", std::string(kVerdictRule)},
+                                                                      {"slipway-sweep", std::string(kSweepRule)}};
+    for (const auto& [statement, rule] : callers) {
+      const json::object permission = {{"FunctionName", kDeployerFunction},
+                                       {"StatementId", statement},
+                                       {"Action", "lambda:InvokeFunction"},
+                                       {"Principal", "events.amazonaws.com"},
+                                       {"SourceArn", arn("events", "rule/" + rule)}};
+      auto permitted = co_await ensure("lambda", "AddPermission", permission, "ResourceConflictException");
+      if (!permitted) co_return fail(permitted);
+    }
     co_return co_await remember("function " + std::string(kDeployerFunction), fingerprint);
   }
 
@@ -327,18 +351,19 @@ class Applier {
     co_return Result<void>{};
   }
 
-  task<Result<void>> make_rule(ServiceBlueprint blueprint) {
-    auto put = co_await call("events", "PutRule", blueprint.rule);
+  task<Result<void>> make_rule(json::object rule) {
+    const std::string name = get_string(rule, "Name");
+    auto put = co_await call("events", "PutRule", rule);
     if (!put) co_return fail(put);
     const json::object target = {{"Id", "deployer"},
                                  {"Arn", arn("lambda", fmt::format("function:{}", kDeployerFunction))},
                                  {"DeadLetterConfig", json::object{{"Arn", arn("sqs", kDeadLetterQueue)}}}};
-    const json::object targets = {{"Rule", blueprint.rule_name}, {"Targets", json::array{target}}};
+    const json::object targets = {{"Rule", name}, {"Targets", json::array{target}}};
     auto aimed = co_await call("events", "PutTargets", targets);
     if (!aimed) co_return fail(aimed);
     if (get_int(*aimed, "FailedEntryCount") > 0)
       co_return fail(Fault::invalid, "SLW-113",
-                     "the rule " + blueprint.rule_name + " cannot reach the deployer: " + json::serialize(*aimed));
+                     "the rule " + name + " cannot reach the deployer: " + json::serialize(*aimed));
     co_return Result<void>{};
   }
 

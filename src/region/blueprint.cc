@@ -99,6 +99,18 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
   return blueprint;
 }
 
+std::vector<json::object> deployer_rules(const config::Config& config, const Place& place) {
+  const render::Account account{.id = place.account, .region = place.region};
+  return {{{"Name", kVerdictRule},
+           {"State", "ENABLED"},
+           {"Description", "How deployments end"},
+           {"EventPattern", json::serialize(render::verdict_pattern(config, account))}},
+          {{"Name", kSweepRule},
+           {"State", "ENABLED"},
+           {"Description", "Looks for pushes whose event was lost"},
+           {"ScheduleExpression", render::sweep_schedule(config)}}};
+}
+
 json::object lambda_trust_policy() {
   return {{"Version", "2012-10-17"},
           {"Statement", json::array{json::object{{"Effect", "Allow"},
@@ -128,11 +140,11 @@ json::object deployer_policy(const config::Config& config, const Place& place) {
   const json::array statements = {
       json::object{{"Sid", "ReadImages"},
                    {"Effect", "Allow"},
-                   {"Action", json::array{"ecr:DescribeImages"}},
+                   {"Action", json::array{"ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:BatchGetImage"}},
                    {"Resource", repositories}},
       json::object{{"Sid", "UpdateServices"},
                    {"Effect", "Allow"},
-                   {"Action", json::array{"ecs:DescribeServices", "ecs:UpdateService"}},
+                   {"Action", json::array{"ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"}},
                    {"Resource", services}},
       json::object{
           {"Sid", "ReadTasks"}, {"Effect", "Allow"}, {"Action", json::array{"ecs:DescribeTasks"}}, {"Resource", tasks}},
@@ -141,7 +153,14 @@ json::object deployer_policy(const config::Config& config, const Place& place) {
       json::object{{"Sid", "TaskDefinitions"},
                    {"Effect", "Allow"},
                    {"Action", json::array{"ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTasks",
-                                          "ecs:TagResource"}},
+                                          "ecs:TagResource", "ecs:UntagResource"}},
+                   {"Resource", "*"}},
+      // For the verdict: what failed tasks wrote, and where the load balancer listens.
+      json::object{{"Sid", "ReadEvidence"},
+                   {"Effect", "Allow"},
+                   {"Action", json::array{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetGroups",
+                                          "elasticloadbalancing:DescribeLoadBalancers",
+                                          "elasticloadbalancing:DescribeListeners"}},
                    {"Resource", "*"}}};
   return {{"Version", "2012-10-17"}, {"Statement", statements}};
 }

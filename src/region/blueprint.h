@@ -14,6 +14,8 @@ namespace slipway::region {
 constexpr std::string_view kDeployerRole = "slipway-deployer";
 constexpr std::string_view kDeployerFunction = "slipway-deployer";
 constexpr std::string_view kDeadLetterQueue = "slipway-dead-letters";
+constexpr std::string_view kVerdictRule = "slipway-verdicts";
+constexpr std::string_view kSweepRule = "slipway-sweep";
 
 // What one service needs, in the order in which it is made.
 struct ServiceBlueprint {
@@ -34,6 +36,9 @@ struct ServiceBlueprint {
 
 ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
                                    const std::string& registry_host, const Place& place);
+
+// Inputs of PutRule: by what else the deployer is called, besides pushes: the ends of deployments, and the clock.
+std::vector<json::object> deployer_rules(const config::Config& config, const Place& place);
 
 // The policy of the deployer's role: read images and services, register and update, nothing else.
 json::object deployer_policy(const config::Config& config, const Place& place);

@@ -19,6 +19,16 @@ TEST(Blueprint, TheRuleHearsOfPushesToTheServicesRepository) {
   EXPECT_EQ(json::serialize(*find_path(*pattern, {"detail", "repository-name"})), R"(["backend"])");
 }
 
+TEST(Blueprint, TheDeployerHearsHowDeploymentsEndAndTheClock) {
+  const auto rules = deployer_rules(example("[latest]"), {.account = "111122223333", .region = "eu-west-1"});
+  ASSERT_EQ(rules.size(), 2u);
+  const auto pattern = parse_json(get_string(rules[0], "EventPattern"));
+  ASSERT_TRUE(pattern);
+  EXPECT_EQ(json::serialize(*find_path(*pattern, {"resources"})),
+            R"(["arn:aws:ecs:eu-west-1:111122223333:service/car/rest"])");
+  EXPECT_EQ(get_string(rules[1], "ScheduleExpression"), "rate(5 minutes)");
+}
+
 TEST(Blueprint, TheFingerprintChangesWithTheTasksOnly) {
   const auto config = example("[latest]");
   auto service = config.services.begin()->second;

@@ -80,8 +80,8 @@ json::array deploying(const config::Config& config, const Account& account, cons
   json::array out;
   out.push_back(allow("ReadTaskDefinitions", "ecs:DescribeTaskDefinition", "*"));  // Knows no resource.
   out.push_back(allow("RegisterTheseFamilies", "ecs:RegisterTaskDefinition", one_or_list(all.families)));
-  out.push_back(with(allow("TagWhatIsRegistered", "ecs:TagResource", one_or_list(all.families)), "StringEquals",
-                     "ecs:CreateAction", "RegisterTaskDefinition"));
+  // When it registers, and when the verdict is known.
+  out.push_back(allow("RememberOnTheRevisions", "ecs:TagResource", one_or_list(all.families)));
   // `Bool … true` in a Deny: a request without the key is not refused.
   out.push_back(
       with(statement("NeverPrivileged", "Deny", "ecs:RegisterTaskDefinition", "*"), "Bool", "ecs:privileged", "true"));

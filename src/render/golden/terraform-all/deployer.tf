@@ -92,7 +92,6 @@ resource "aws_iam_role_policy" "deployer" {
           "elasticloadbalancing:DescribeListeners",
           "elasticloadbalancing:DescribeLoadBalancers",
           "elasticloadbalancing:DescribeTargetGroups",
-          "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
@@ -119,7 +118,7 @@ resource "aws_iam_role_policy" "deployer" {
         ]
       },
       {
-        Sid    = "TagWhatIsRegistered"
+        Sid    = "RememberOnTheRevisions"
         Effect = "Allow"
         Action = "ecs:TagResource"
         Resource = [
@@ -127,11 +126,6 @@ resource "aws_iam_role_policy" "deployer" {
           "arn:aws:ecs:${local.region}:${local.account}:task-definition/production-web:*",
           "arn:aws:ecs:${local.region}:${local.account}:task-definition/staging-web:*",
         ]
-        Condition = {
-          StringEquals = {
-            "ecs:CreateAction" = "RegisterTaskDefinition"
-          }
-        }
       },
       {
         Sid      = "NeverPrivileged"

@@ -76,7 +76,6 @@ resource "aws_iam_role_policy" "deployer" {
           "elasticloadbalancing:DescribeListeners",
           "elasticloadbalancing:DescribeLoadBalancers",
           "elasticloadbalancing:DescribeTargetGroups",
-          "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
@@ -93,15 +92,10 @@ resource "aws_iam_role_policy" "deployer" {
         Resource = "arn:aws:ecs:${local.region}:${local.account}:task-definition/rest-service:*"
       },
       {
-        Sid      = "TagWhatIsRegistered"
+        Sid      = "RememberOnTheRevisions"
         Effect   = "Allow"
         Action   = "ecs:TagResource"
         Resource = "arn:aws:ecs:${local.region}:${local.account}:task-definition/rest-service:*"
-        Condition = {
-          StringEquals = {
-            "ecs:CreateAction" = "RegisterTaskDefinition"
-          }
-        }
       },
       {
         Sid      = "NeverPrivileged"
