@@ -63,6 +63,7 @@ int logs(const Common& common, const LogsOptions& options);
 struct PlanOptions {
   std::string what;  // A file with an event, "-" for standard input, or REPOSITORY:TAG.
   std::string config = "slipway.yaml";
+  bool live = false;  // Asks the region or the account too, and predicts the rollout.
 };
 int plan(const Common& common, const PlanOptions& options);
 

@@ -160,6 +160,9 @@ void add_checks(CLI::App& app, Words& words) {
   plan_command->add_option("what", words.plan.what, "A file with an event (- for standard input), or REPOSITORY:TAG")
       ->required();
   plan_command->add_option("--config", words.plan.config, "The configuration")->capture_default_str();
+  plan_command->add_flag("--live", words.plan.live,
+                         "Ask the region too: what would happen now, and how the rollout would go");
+  plan_command->add_flag("--aws", words.common.aws, "With --live: ask the AWS account that the environment names");
   plan_command->callback([&] { words.exit_code = plan(words.common, words.plan); });
   auto* doctor_command = app.add_subcommand("doctor", "Whether this machine has what a region needs");
   doctor_command->add_option("--config", words.doctor.config,

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "cli/commands.h"
+#include "cli/live_plan.h"
 #include "cli/offline_plan.h"
 #include "config/config.h"
 #include "host/files.h"
@@ -33,10 +34,10 @@ int plan(const Common& common, const PlanOptions& options) {
   if (!planned) return complain(planned.error());
   if (common.json) {
     std::cout << json::serialize(to_json(*planned)) << "\n";
-    return kLive;
+  } else {
+    for (const std::string& line : plan_lines(*planned)) std::cout << line << "\n";
   }
-  for (const std::string& line : plan_lines(*planned)) std::cout << line << "\n";
-  return kLive;
+  return options.live ? plan_live(common, *config, *event) : kLive;
 }
 
 }  // namespace slipway::cli
