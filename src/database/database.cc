@@ -207,7 +207,8 @@ struct Job {
 };
 
 struct Database::Writer {
-  Writer(asio::any_io_executor l, const std::string& uri) : loop(std::move(l)), handle(uri), reader(uri) {
+  Writer(asio::any_io_executor l, const std::string& uri, Writing writing)
+      : loop(std::move(l)), handle(uri), reader(uri), inline_(writing == Writing::caller) {
     const bool in_memory = uri.find("mode=memory") != std::string::npos;
     if (!in_memory) {
       handle.run("PRAGMA journal_mode=WAL");
@@ -219,7 +220,7 @@ struct Database::Writer {
     reader.query("PRAGMA cache_size=-1024", {});
     // A reader that shares memory with the writer would otherwise wait for its table locks.
     if (in_memory) reader.query("PRAGMA read_uncommitted=ON", {});
-    thread = std::thread([this] { serve(); });
+    if (!inline_) thread = std::thread([this] { serve(); });
   }
   ~Writer() {
     {
@@ -227,12 +228,19 @@ struct Database::Writer {
       ending = true;
     }
     news.notify_one();
-    thread.join();
+    if (thread.joinable()) thread.join();
   }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
   void submit(std::shared_ptr<Job> job) {
+    if (inline_) {
+      std::vector<std::shared_ptr<Job>> batch{std::move(job)};
+      commit(batch);
+      settle(*batch.front());
+      asio::post(loop, [batch] { announce(batch); });
+      return;
+    }
     {
       const std::lock_guard lock(mutex);
       jobs.push_back(std::move(job));
@@ -312,8 +320,9 @@ struct Database::Writer {
   }
 
   asio::any_io_executor loop;
-  Handle handle;  // The writer thread's, once it runs.
-  Reader reader;  // The loop's.
+  Handle handle;         // The writer thread's, once it runs.
+  Reader reader;         // The loop's.
+  bool inline_ = false;  // Writes are done in submit().
   std::mutex mutex;
   std::condition_variable news;
   std::deque<std::shared_ptr<Job>> jobs;  // Protected by mutex.
@@ -321,8 +330,8 @@ struct Database::Writer {
   std::thread thread;
 };
 
-Database::Database(asio::any_io_executor loop, const std::filesystem::path& file)
-    : writer_(std::make_unique<Writer>(std::move(loop), uri_of(file))) {}
+Database::Database(asio::any_io_executor loop, const std::filesystem::path& file, Writing writing)
+    : writer_(std::make_unique<Writer>(std::move(loop), uri_of(file), writing)) {}
 Database::~Database() = default;
 
 void Database::migrate(const Schema& schema) {

@@ -65,9 +65,12 @@ struct Schema {
 
 class Database {
  public:
+  // Who does the writing.  `caller`: each write is done at once where it is asked for, for simulations, in which the
+  // order of everything must be the seed's.
+  enum class Writing { own_thread, caller };
   // Opens or creates `file` (":memory:" for tests: a private file-less database) and starts the writer thread.
   // Throws std::runtime_error with the path when it cannot.
-  Database(asio::any_io_executor loop, const std::filesystem::path& file);
+  Database(asio::any_io_executor loop, const std::filesystem::path& file, Writing writing = Writing::own_thread);
   ~Database();  // Finishes queued writes, then ends the thread.
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ecs/planted.h"
+
 namespace slipway::ecs {
 namespace {
 
@@ -17,7 +19,7 @@ constexpr const char* kTasksFailed = "ECS deployment circuit breaker: tasks fail
 constexpr const char* kStoppedByUser = "ECS deployment was stopped by a user request.";
 
 Duration restart_delay(int failures) {
-  if (failures <= kFreeRestarts) return 0ms;
+  if (failures <= kFreeRestarts || planted(Bug::restarts_without_delay)) return 0ms;
   return std::min<Duration>(Duration(1s) * (1LL << std::min(failures - kFreeRestarts - 1, 20)), kRestartDelayMax);
 }
 
@@ -26,12 +28,13 @@ void sooner(std::optional<Instant>& wake_at, Instant at) {
 }
 
 int percent_up(int desired, int percent) {
-  return static_cast<int>((static_cast<long long>(desired) * percent + 99) / 100);
+  const long long rest = planted(Bug::minimum_rounded_down) ? 0 : 99;
+  return static_cast<int>((static_cast<long long>(desired) * percent + rest) / 100);
 }
 
 // It launches nothing more.  One that has been good once is never given up: it is what keeps the service alive.
 bool given_up(const Deployment& deployment) {
-  return deployment.rollout == Rollout::failed && !deployment.was_completed;
+  return deployment.rollout == Rollout::failed && !deployment.was_completed && !planted(Bug::failed_goes_on);
 }
 
 // One call of advance(): the plan as it grows, and the tasks it still may touch.
@@ -67,7 +70,8 @@ class Planner {
     return (task.stage == Stage::pending || task.stage == Stage::running) && !is_stopping(task);
   }
   static bool serves(const TaskSeen& task) {
-    return task.stage == Stage::running && task.health == Health::healthy && task.in_traffic;
+    return task.stage == Stage::running && task.health == Health::healthy &&
+           (task.in_traffic || planted(Bug::health_without_traffic));
   }
   // Unhealthy beyond its grace: to be replaced.
   bool is_sick(const TaskSeen& task) const {
@@ -120,7 +124,7 @@ class Planner {
   }
 
   void count_failure(Deployment& deployment) {
-    ++deployment.failed_tasks;
+    if (!planted(Bug::failures_not_counted)) ++deployment.failed_tasks;
     ++deployment.failures_in_row;
     deployment.updated_at = now_;
     deployment.start_after = now_ + restart_delay(deployment.failures_in_row);
@@ -149,7 +153,9 @@ class Planner {
     plan_.notes.back().rollback_wanted = roll_back;
     if (!roll_back || failed.was_completed) return;
     auto& all = plan_.next.deployments;
-    const auto good = std::ranges::find_if(all, [](const Deployment& d) { return d.was_completed; });
+    const auto good = std::find_if(all.begin() + 1, all.end(), [](const Deployment& d) {
+      return d.was_completed || planted(Bug::rolls_back_to_anything);
+    });
     if (good == all.end()) return;  // Nothing to go back to: the failed one stays, and launches nothing more.
     const std::string from = cause == Note::Cause::breaker ? "ECS deployment circuit breaker: " : "ECS deployment: ";
     std::rotate(all.begin(), good, good + 1);
@@ -242,6 +248,7 @@ class Planner {
   // count.
   void stop_surplus() {
     const std::string reason = "Scaling activity initiated by (deployment " + primary().id + ")";
+    if (planted(Bug::superseded_stays) && plan_.next.deployments.size() > 2) return;
     std::vector<const TaskSeen*> old;
     std::vector<const TaskSeen*> own;
     for (const TaskSeen& task : seen_) {
@@ -295,8 +302,8 @@ class Planner {
   // Without it, fewer than the minimum would serve, or would ever come to.
   bool is_needed(const TaskSeen& task) const {
     const int minimum = minimum_tasks(plan_.next);
-    if (serves(task)) return count_serving() - 1 < minimum;
-    if (is_sick(task)) return false;
+    if (serves(task)) return count_serving() - 1 < minimum && !planted(Bug::old_stopped_before_new);
+    if (is_sick(task) || planted(Bug::starts_old_and_stops_it)) return false;
     const int hopeful = count([&](const TaskSeen& t) { return !is_sick(t); }) + static_cast<int>(plan_.start.size());
     return hopeful - 1 < minimum;
   }
@@ -329,7 +336,7 @@ class Planner {
       if (is_primary(task) && serves(task) && !is_stopping(task)) {
         ++serving;
       } else {
-        others = true;  // Old, not yet serving, or on its way out.
+        others |= !planted(Bug::completed_too_early);  // Old, not yet serving, or on its way out.
       }
     }
     if (serving != plan_.next.desired || others) return;
@@ -381,7 +388,8 @@ int minimum_tasks(const ServiceState& state) {
   return percent_up(state.desired, state.minimum_healthy_percent);
 }
 int maximum_tasks(const ServiceState& state) {
-  return static_cast<int>(static_cast<long long>(state.desired) * state.maximum_percent / 100);
+  const long long rest = planted(Bug::maximum_rounded_up) ? 99 : 0;
+  return static_cast<int>((static_cast<long long>(state.desired) * state.maximum_percent + rest) / 100);
 }
 int breaker_threshold(const ServiceState& state) {
   switch (state.breaker.type) {

@@ -194,5 +194,108 @@ TEST(Rollout, TheThresholdIsHalfBetweenThreeAndTwoHundred) {
   EXPECT_EQ(breaker_threshold({.desired = 800}), 200);
 }
 
+TEST(Rollout, TheThresholdCanBeANumberOrAPercentageWithoutBounds) {
+  ServiceState state{.desired = 10, .breaker = {.type = Breaker::Threshold::count, .value = 7}};
+  EXPECT_EQ(breaker_threshold(state), 7);
+  state.breaker = {.type = Breaker::Threshold::unbounded_percent, .value = 5};
+  EXPECT_EQ(breaker_threshold(state), 1);
+  state.desired = 1000;
+  EXPECT_EQ(breaker_threshold(state), 50);
+  state.breaker = {.value = 100};
+  EXPECT_EQ(breaker_threshold(state), 200);
+}
+
+TEST(Rollout, FailuresAreNotForgivenWhenTheServiceSaysSo) {
+  ServiceState state = rolling(2);
+  state.breaker.reset_on_healthy = false;
+  state.deployments[0].failed_tasks = 2;
+  TaskSeen fresh = serving("c", "v2");
+  fresh.was_healthy = false;
+  EXPECT_EQ(advance(state, {serving("a", "v1"), serving("b", "v1"), fresh}, kNow).next.deployments[0].failed_tasks, 2);
+}
+
+TEST(Rollout, PercentagesThatAllowNothingAreReportedOnce) {
+  const std::vector<TaskSeen> seen{serving("a", "v1"), serving("b", "v1")};
+  const Plan plan = advance(rolling(2, 75, 100), seen, kNow);
+  EXPECT_EQ(plan.notes.size(), 1U);
+  EXPECT_EQ(plan.notes.at(0).kind, Note::Kind::stuck);
+  EXPECT_EQ(plan.notes.at(0).text,
+            "was unable to stop or start tasks during a deployment because of the service deployment configuration. "
+            "Update the minimumHealthyPercent or maximumPercent value and try again.");
+  EXPECT_TRUE(advance(plan.next, seen, kNow).notes.empty());
+}
+
+TEST(Rollout, ATaskOfTheOldRevisionThatIsNeededIsNotStoppedAgain) {
+  ServiceState slow = rolling(2, 100, 150);
+  slow.deployments[0].start_after = kNow + 1s;
+  EXPECT_EQ(text(advance(slow, {serving("a", "v1"), starting("b", "v1")}, kNow)), "start | stop |");
+}
+
+TEST(Rollout, AnUnhealthyTaskThatServedGoesWhenItsReplacementServes) {
+  const ServiceState state{.desired = 1, .deployments = {deployment("v1", Rollout::completed)}};
+  TaskSeen sick = serving("a", "v1");
+  sick.health = Health::unhealthy;
+  EXPECT_EQ(text(advance(state, {sick}, kNow)), "start v1 | stop |");
+  EXPECT_EQ(text(advance(state, {sick, starting("b", "v1")}, kNow)), "start | stop |");
+  EXPECT_EQ(text(advance(state, {sick, serving("b", "v1")}, kNow)), "start | stop a |");
+}
+
+TEST(Rollout, WithoutRoomOneUnhealthyTaskMakesRoomAtATime) {
+  ServiceState state{.desired = 2, .minimum_healthy_percent = 0, .maximum_percent = 100};
+  state.deployments = {deployment("v1", Rollout::completed)};
+  TaskSeen a = serving("a", "v1");
+  TaskSeen b = serving("b", "v1");
+  a.health = b.health = Health::unhealthy;
+  const Plan plan = advance(state, {a, b}, kNow);
+  EXPECT_EQ(text(plan), "start | stop a |");
+  EXPECT_EQ(plan.wake_at, kNow);
+}
+
+TEST(Rollout, ARollbackThatFailsIsToldAndGoesOnTrying) {
+  ServiceState state = rolling(1);
+  std::swap(state.deployments[0], state.deployments[1]);
+  state.deployments[0].rollout = Rollout::in_progress;
+  state.deployments[0].rolling_back = true;
+  state.deployments[0].failed_tasks = 2;
+  state.deployments[1].rollout = Rollout::failed;
+  const Plan plan = advance(state, {dead("a", "v1")}, kNow);
+  EXPECT_EQ(text(plan), "start v1 | stop | failed");
+  EXPECT_TRUE(plan.notes.at(0).of_rollback);
+  const Plan later = advance(plan.next, {serving("b", "v1")}, kNow + 1min);
+  EXPECT_EQ(text(later), "start | stop | completed steady");
+}
+
+TEST(Rollout, AWishToRollBackIsGrantedWithoutABreaker) {
+  ServiceState state = rolling(1);
+  state.breaker = {};
+  state.deployments[0].wish = StopWish::roll_back;
+  EXPECT_EQ(text(advance(state, {serving("a", "v1"), starting("b", "v2")}, kNow)),
+            "start | stop b | failed rolling-back-to-v1");
+}
+
+TEST(Rollout, AnAbortedDeploymentLaunchesNothingAndKeepsWhatServes) {
+  ServiceState state = rolling(2);
+  state.deployments[0].wish = StopWish::abort;
+  const Plan plan = advance(state, {serving("a", "v1"), serving("b", "v1"), starting("c", "v2")}, kNow);
+  EXPECT_EQ(text(plan), "start | stop | failed");
+  EXPECT_EQ(text(advance(plan.next, {serving("a", "v1"), starting("c", "v2")}, kNow)), "start | stop |");
+}
+
+TEST(Rollout, SupersededDeploymentsWithoutTasksAreForgotten) {
+  ServiceState state = rolling(1);
+  supersede(state, deployment("v3", Rollout::in_progress));
+  const Plan plan = advance(state, {serving("a", "v1")}, kNow);
+  ASSERT_EQ(plan.next.deployments.size(), 2U);
+  EXPECT_EQ(plan.next.deployments[1].id, "v1");
+}
+
+TEST(Rollout, ADesiredCountOfZeroStopsTheTasksOfAFailedServiceToo) {
+  ServiceState state = rolling(2);
+  state.breaker.rollback = false;
+  state.deployments[0].rollout = Rollout::failed;
+  state.desired = 0;
+  EXPECT_EQ(text(advance(state, {serving("a", "v1"), serving("c", "v2")}, kNow)), "start | stop a c |");
+}
+
 }  // namespace
 }  // namespace slipway::ecs

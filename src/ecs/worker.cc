@@ -12,6 +12,7 @@
 #include "ecs/container_spec.h"
 #include "ecs/definition_rules.h"
 #include "ecs/events.h"
+#include "ecs/planted.h"
 #include "ecs/service_deployment.h"
 
 namespace slipway::ecs {
@@ -19,7 +20,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kIdle = 1h;            // A service without news is looked at this often.
+constexpr Duration kIdle = 30s;           // A service or task without news is looked at this often: news may be lost.
+constexpr Duration kTroubleRetry = 1s;    // After a write that failed.
 constexpr Duration kEngineRetry = 500ms;  // An engine that does not answer is asked again.
 constexpr Duration kCursorEvery = 1s;     // The log cursor is saved at most this often.
 constexpr Duration kStoppedKept = 1h;     // DescribeTasks shows stopped tasks this long.
@@ -27,6 +29,7 @@ constexpr Duration kPruneEvery = 5min;
 constexpr Duration kHistoryKept = std::chrono::hours(24 * 90);  // Service deployments, as long as ECS shows them.
 constexpr Duration kStartTimeout = 3min;  // A container waits for those that it depends on no longer.
 constexpr Duration kLastLines = 2s;       // A container that ended is removed once its logs are read, or after this.
+constexpr Duration kKillTakes = 10s;      // SIGKILL works at once, unless the kernel is busy.
 constexpr Duration kLastLinesEvery = 5ms;
 constexpr const char* kEssentialExited = "Essential container in task exited";
 
@@ -85,14 +88,35 @@ void Scheduler::start() {
     for (auto& [name, bell] : service_bells_) bell->ring();
     for (auto& [id, bell] : task_bells_) bell->ring();
   });
-  for (const TaskRecord& task : unfinished_tasks(db_.read())) wake_task(task.id);
+  for (const TaskRecord& task : unfinished_tasks(db_.read())) {
+    if (planted(Bug::restart_forgets_the_dying) && task.stage >= Stage::deactivating) continue;
+    wake_task(task.id);
+  }
   for (const ServiceRecord& service : list_services(db_.read(), "")) wake_service(service.cluster, service.name);
   group_.spawn("remove orphans", remove_orphans());
-  group_.spawn("prune tasks", prune());
+  group_.spawn("prune tasks", again("prune tasks", [this] { return prune(); }));
 }
 
 task<void> Scheduler::stop() {
   return group_.stop();
+}
+
+task<void> Scheduler::again(std::string name, std::function<task<void>()> work) {
+  for (;;) {
+    std::string trouble;
+    try {
+      co_await work();
+      co_return;
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted || planted(Bug::ended_by_a_full_disk)) throw;
+      trouble = error.what();
+    } catch (const std::exception& error) {
+      if (planted(Bug::ended_by_a_full_disk)) throw;
+      trouble = error.what();
+    }
+    log_error("ecs", name + " begins again after: " + trouble);
+    co_await pause(kTroubleRetry);
+  }
 }
 
 void Scheduler::wake_service(const std::string& cluster, const std::string& name) {
@@ -102,7 +126,8 @@ void Scheduler::wake_service(const std::string& cluster, const std::string& name
     return;
   }
   bell = std::make_unique<Bell>(group_.executor());
-  group_.spawn("service " + cluster + "/" + name, run_service(cluster, name));
+  auto work = [this, cluster, name] { return run_service(cluster, name); };
+  group_.spawn("service " + cluster + "/" + name, again("service " + cluster + "/" + name, std::move(work)));
 }
 
 void Scheduler::wake_task(const std::string& id) {
@@ -112,7 +137,8 @@ void Scheduler::wake_task(const std::string& id) {
     return;
   }
   bell = std::make_unique<Bell>(group_.executor());
-  group_.spawn("task " + id, run_task(id));
+  auto work = [this, id] { return run_task(id); };
+  group_.spawn("task " + id, again("task " + id, std::move(work)));
 }
 
 // ---- services ----
@@ -124,7 +150,8 @@ task<void> Scheduler::run_service(std::string cluster, std::string name) {
     for (const std::string& id : decision.wake_tasks) wake_task(id);
     if (decision.gone) break;
     const Instant now = clock_.now();
-    const Duration wait = decision.wake_at ? std::max<Duration>(*decision.wake_at - now, 1ms) : kIdle;
+    Duration wait = planted(Bug::news_never_lost) ? Duration(1h) : kIdle;
+    if (decision.wake_at) wait = std::min(wait, std::max<Duration>(*decision.wake_at - now, 1ms));
     co_await service_bells_.at(key)->wait(wait);
   }
   service_bells_.erase(key);
@@ -217,6 +244,7 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
         put_task(tx, task);
       }
     }
+    const json::object as_it_was = to_json(*service);
     Plan plan = advance(service->state, seen, now);
     const Teller teller{.tx = tx, .now = now, .place = place, .events = *events, .seed = seed};
     service->state = plan.next;
@@ -270,7 +298,7 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
     const bool drained =
         std::ranges::all_of(tasks, [](const TaskRecord& task) { return task.stage == Stage::stopped; });
     if (service->status == "DRAINING" && drained && started.empty()) service->status = "INACTIVE";
-    put_service(tx, *service);
+    if (to_json(*service) != as_it_was) put_service(tx, *service);
     if (plan.wake_at && (!decision.wake_at || *plan.wake_at < *decision.wake_at)) decision.wake_at = plan.wake_at;
     decision.gone = service->status == "INACTIVE";
     return decision;
@@ -331,25 +359,64 @@ task<void> Scheduler::run_task(std::string id) {
   if (running && !running->service.empty()) wake_service(running->cluster, running->service);
 }
 
+// The first task of a deployment settles what its tags mean; all others follow it, those too that start beside it.
+task<std::map<std::string, std::string>> Scheduler::settle_images(TaskRecord task,
+                                                                  std::map<std::string, std::string> images) {
+  const Place place = place_;
+  auto settle = [task, images, place](database::Transaction& tx) {
+    auto service = get_service(tx, task.cluster, task.service);
+    if (!service) return images;
+    const auto own = std::ranges::find(service->state.deployments, task.deployment, &Deployment::id);
+    if (own == service->state.deployments.end() || planted(Bug::tag_resolved_each_time)) return images;
+    if (!own->images.empty()) return own->images;
+    own->images = images;
+    put_service(tx, *service);
+    if (auto revision = get_service_revision(tx, revision_arn(*service, task.deployment, place))) {
+      pin_images(*revision, images);
+      put_service_revision(tx, *revision);
+    }
+    return images;
+  };
+  co_return co_await db_.write(settle);
+}
+
+task<Result<ResolvedImage>> Scheduler::resolve_image(std::string image) {
+  auto resolved = co_await images_.resolve(image);
+  if (!resolved)
+    co_return fail(resolved.error().fault, "CannotPullContainerError",
+                   "CannotPullContainerError: " + resolved.error().message);
+  co_return resolved;
+}
+
 task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
+  std::map<std::string, ResolvedImage> resolved;
+  std::map<std::string, std::string> images;
   std::map<std::string, std::string> known;
-  std::optional<host::RegistryLogin> login;
-  const auto service = get_service(db_.read(), task.cluster, task.service);
-  if (service) {
-    const auto of = std::ranges::find(service->state.deployments, task.deployment, &Deployment::id);
-    if (of != service->state.deployments.end()) known = of->images;
+  if (const auto service = get_service(db_.read(), task.cluster, task.service)) {
+    const auto own = std::ranges::find(service->state.deployments, task.deployment, &Deployment::id);
+    if (own != service->state.deployments.end() && !planted(Bug::tag_resolved_each_time)) known = own->images;
   }
-  for (TaskContainer& container : task.containers) {
+  for (const TaskContainer& container : task.containers) {
     // A task that is taken up after a restart keeps what it resolved before.
     const std::string wanted = !container.pinned.empty()        ? container.pinned
                                : known.contains(container.name) ? known.at(container.name)
                                                                 : container.image;
-    auto resolved = co_await images_.resolve(wanted);
-    if (!resolved)
-      co_return fail(resolved.error().fault, "CannotPullContainerError",
-                     "CannotPullContainerError: " + resolved.error().message);
+    auto one = co_await resolve_image(wanted);
+    if (!one) co_return fail(one);
+    images[container.name] = one->reference;
+    resolved[container.name] = std::move(*one);
+  }
+  const auto settled = co_await settle_images(task, images);
+  for (TaskContainer& container : task.containers) {
+    ResolvedImage& own = resolved.at(container.name);
+    const auto wanted = settled.find(container.name);
+    if (wanted != settled.end() && wanted->second != own.reference) {
+      auto other = co_await resolve_image(wanted->second);
+      if (!other) co_return fail(other);
+      own = std::move(*other);
+    }
     for (;;) {
-      auto present = co_await containers_.ensure_image(resolved->reference, resolved->login);
+      auto present = co_await containers_.ensure_image(own.reference, own.login);
       if (present) break;
       if (!passing(present.error()))
         co_return fail(Fault::invalid, "CannotPullContainerError",
@@ -357,29 +424,9 @@ task<Result<void>> Scheduler::resolve_images(TaskRecord& task) {
       if (stop_wanted(task.id)) co_return fail(present);
       co_await pause(kEngineRetry);
     }
-    container.pinned = resolved->reference;
-    if (!resolved->digest.empty()) container.digest = resolved->digest;
-    known[container.name] = resolved->reference;
+    container.pinned = own.reference;
+    container.digest = own.digest;
   }
-  // The first task of a deployment settles what its tags mean; all later ones follow it.
-  const std::string cluster = task.cluster;
-  const std::string name = task.service;
-  const std::string deployment = task.deployment;
-  const Place place = place_;
-  auto settle = [cluster, name, deployment, known, place](database::Transaction& tx) {
-    auto now = get_service(tx, cluster, name);
-    if (!now) return;
-    for (Deployment& one : now->state.deployments) {
-      if (one.id != deployment || !one.images.empty()) continue;
-      one.images = known;
-      auto revision = get_service_revision(tx, revision_arn(*now, deployment, place));
-      if (!revision) continue;
-      pin_images(*revision, known);
-      put_service_revision(tx, *revision);
-    }
-    put_service(tx, *now);
-  };
-  co_await db_.write(settle);
   co_return Result<void>{};
 }
 
@@ -548,10 +595,14 @@ void Scheduler::watch(const TaskRecord& task, const std::string& container, cons
   const std::string name = container_name(task, container);
   if (!watched_.insert(name).second) return;
   running_.insert(name);
-  group_.spawn("exit of " + container, watch_exit(task.id, container));
-  group_.spawn("logs of " + container, follow_logs(task.id, container));
+  const std::string id = task.id;
+  auto exit = [this, id, container] { return watch_exit(id, container); };
+  auto logs = [this, id, container] { return follow_logs(id, container); };
+  group_.spawn("exit of " + container, again("exit of " + container, std::move(exit)));
+  group_.spawn("logs of " + container, again("logs of " + container, std::move(logs)));
   const json::object check = get_object(container_definition(definition, task.overrides, container), "healthCheck");
-  if (!check.empty()) group_.spawn("health of " + container, check_health(task.id, container, check));
+  auto health = [this, id, container, check] { return check_health(id, container, check); };
+  if (!check.empty()) group_.spawn("health of " + container, again("health of " + container, std::move(health)));
 }
 
 task<void> Scheduler::watch_until_stop(std::string id) {
@@ -693,7 +744,9 @@ task<void> Scheduler::take_down(std::string id) {
     co_await change(id, deactivate);
   }
   const auto task = get_task(db_.read(), id);
-  if (task->stage == Stage::deactivating) co_await leave_traffic(*task);
+  const bool stays = planted(Bug::target_left_behind) && exited_.contains(id);
+  if (task->stage == Stage::deactivating && !planted(Bug::signalled_in_traffic) && !stays)
+    co_await leave_traffic(*task);
   co_await end_containers(id);
   co_await finish(id, "", "");
 }
@@ -730,13 +783,13 @@ task<void> Scheduler::end_container(std::string id, std::string container, json:
   }
   if (!there) co_return;  // Never made, or gone.
   if (there->state == host::Container::State::running) {
-    (void)co_await containers_.signal(name, there->stop_signal.empty() ? "SIGTERM" : there->stop_signal);
-    auto ending = containers_.wait_for_exit(name);
-    auto ended = co_await with_deadline(stop_timeout(container_definition(definition, task->overrides, container)),
-                                        std::move(ending));
-    if (!ended || !*ended) {
-      (void)co_await containers_.signal(name, "SIGKILL");
-      (void)co_await containers_.wait_for_exit(name);
+    const Duration grace = planted(Bug::killed_without_grace)
+                               ? Duration(1ms)
+                               : stop_timeout(container_definition(definition, task->overrides, container));
+    co_await signal_surely(name, there->stop_signal.empty() ? "SIGTERM" : there->stop_signal);
+    if (!co_await ends_within(name, grace)) {
+      co_await signal_surely(name, "SIGKILL");
+      (void)co_await ends_within(name, kKillTakes);
     }
   }
   auto last = co_await containers_.inspect(name);
@@ -751,8 +804,39 @@ task<void> Scheduler::end_container(std::string id, std::string container, json:
   }
   const auto unread = [&] { return following_.contains(name) || running_.contains(name); };
   for (Duration waited{}; unread() && waited < kLastLines; waited += kLastLinesEvery) co_await pause(kLastLinesEvery);
-  auto removed = co_await containers_.remove(name);
-  if (!removed) log_warn("ecs", "cannot remove container " + name + ": " + removed.error().message);
+  co_await remove_surely(name);
+}
+
+// Engine trouble passes: what has to be done is tried until it is done, or cannot be.
+task<void> Scheduler::signal_surely(std::string container, std::string signal) {
+  for (;;) {
+    auto sent = co_await containers_.signal(container, signal);
+    if (sent || !passing(sent.error())) co_return;
+    co_await pause(kEngineRetry);
+  }
+}
+
+task<void> Scheduler::remove_surely(std::string container) {
+  for (;;) {
+    auto removed = co_await containers_.remove(container);
+    if (!removed && !passing(removed.error()))
+      log_warn("ecs", "cannot remove container " + container + ": " + removed.error().message);
+    if (removed || !passing(removed.error())) co_return;
+    co_await pause(kEngineRetry);
+  }
+}
+
+// False when it still runs after `limit`; an engine that does not answer says nothing about that.
+task<bool> Scheduler::ends_within(std::string container, Duration limit) {
+  const Instant until = clock_.now() + limit;
+  for (;;) {
+    auto ending = containers_.wait_for_exit(container);
+    auto ended = co_await with_deadline(std::max<Duration>(until - clock_.now(), 1ms), std::move(ending));
+    if (!ended) co_return false;
+    if (*ended || !passing(ended->error())) co_return true;
+    if (clock_.now() >= until) co_return false;
+    co_await pause(kEngineRetry);
+  }
 }
 
 task<void> Scheduler::end_containers(std::string id) {
@@ -802,7 +886,7 @@ task<void> Scheduler::remove_orphans() {
         const auto owner = label == container.labels.end() ? std::nullopt : get_task(db_.read(), label->second);
         if (owner && owner->stage != Stage::stopped) continue;
         log_info("ecs", "removing container " + container.name + ", which belongs to no task");
-        (void)co_await containers_.remove(container.id);
+        co_await remove_surely(container.id);
       }
       co_return;
     }

@@ -58,6 +58,9 @@ class Scheduler {
     Unhealthy why;  // When it is unhealthy.
   };
 
+  // Runs `work` to its end; when something breaks under it (a full disk), it begins again: everything it does starts
+  // from the tables.
+  task<void> again(std::string name, std::function<task<void>()> work);
   task<void> run_service(std::string cluster, std::string name);
   task<Decision> decide(std::string cluster, std::string name);
   std::map<std::string, Observed> observe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks,
@@ -66,6 +69,8 @@ class Scheduler {
   task<void> run_task(std::string id);
   task<Result<void>> launch(std::string id);
   task<Result<void>> resolve_images(TaskRecord& task);
+  task<Result<ResolvedImage>> resolve_image(std::string image);
+  task<std::map<std::string, std::string>> settle_images(TaskRecord task, std::map<std::string, std::string> images);
   task<Result<void>> start_containers(std::string id, json::object definition);
   task<Result<void>> start_container(std::string id, std::string container, json::object definition);
   task<Result<void>> await_dependencies(std::string id, std::string container, json::object definition);
@@ -87,6 +92,9 @@ class Scheduler {
   // Changes one task's record in a transaction and returns it; nothing when it is gone.
   task<std::optional<TaskRecord>> change(std::string id, std::function<void(database::Transaction&, TaskRecord&)> edit);
   void publish_task(database::Transaction& tx, const TaskRecord& task, Instant now);
+  task<void> signal_surely(std::string container, std::string signal);
+  task<void> remove_surely(std::string container);
+  task<bool> ends_within(std::string container, Duration limit);
   task<void> end_container(std::string id, std::string container, json::object definition);
   bool stop_wanted(const std::string& id);
 
