@@ -18,6 +18,7 @@ struct UpOptions {
   std::string account;
   std::string region;
   bool accept_any_credentials = false;
+  long long rules_per_bus = 300;
   std::string docker;  // Empty: $DOCKER_HOST, else unix:///var/run/docker.sock.
 };
 int up(const Common& common, const UpOptions& options);

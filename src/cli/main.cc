@@ -76,6 +76,11 @@ void add_up(CLI::App& app, Words& words) {
                       "The region's name (default: from the configuration, else us-east-1)");
   command->add_option("--docker", words.up.docker,
                       "The Docker Engine (default: $DOCKER_HOST, else unix:///var/run/docker.sock)");
+  command
+      ->add_option("--rules-per-bus", words.up.rules_per_bus,
+                   "How many rules an event bus may have (a quota that AWS raises for who asks)")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
   command->add_flag("--accept-any-credentials", words.up.accept_any_credentials, "Check no signatures and no policies");
   command->callback([&] { words.exit_code = up(words.common, words.up); });
 }

@@ -32,6 +32,7 @@ Result<region::Options> region_options(const Common& common, const UpOptions& op
   out.port = static_cast<std::uint16_t>(options.port);
   out.docker = docker_endpoint(options.docker);
   out.accept_any_credentials = options.accept_any_credentials;
+  out.rules_per_bus = options.rules_per_bus;
   std::string file = options.config;
   if (file.empty() && std::filesystem::exists("slipway.yaml")) file = "slipway.yaml";
   if (!file.empty()) {

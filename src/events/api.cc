@@ -335,6 +335,10 @@ class Api {
 
   // Other buses are the bus's own business, all else is asked of the region.
   Result<void> accepts_kind(const Target& target, const Arn& arn) const {
+    if (is_api_destination(bus_.place(), target.arn)) {
+      if (has(target.definition, "RoleArn")) return {};
+      return invalid("RoleArn is required for target " + target.arn + ".");
+    }
     if (arn.service != "events" || !arn.resource.starts_with("event-bus/"))
       return bus_.targets().accepts(target.definition);
     const auto other = bus_of_arn(bus_.place(), target.arn);
@@ -391,6 +395,24 @@ Shape put_rule_shape() {
   });
 }
 
+Shape ecs_shape() {
+  using namespace wire;
+  const auto network = structure({required("Subnets", list(text())), optional("SecurityGroups", list(text())),
+                                  optional("AssignPublicIp", one_of({"ENABLED", "DISABLED"}))});
+  return structure({required("TaskDefinitionArn", arn_shape()), optional("TaskCount", integer(1, 10)),
+                    optional("LaunchType", one_of({"EC2", "FARGATE", "EXTERNAL"})),
+                    warned("NetworkConfiguration", structure({optional("awsvpcConfiguration", network)}),
+                           "tasks join the engine's bridge network"),
+                    optional("PlatformVersion", text()), optional("Group", text()),
+                    refused("CapacityProviderStrategy", list(document()), "there are no capacity providers here"),
+                    optional("EnableECSManagedTags", boolean()),
+                    refused("EnableExecuteCommand", boolean(), "not supported yet"),
+                    refused("PlacementConstraints", list(document()), "there is one machine to place tasks on"),
+                    refused("PlacementStrategy", list(document()), "there is one machine to place tasks on"),
+                    refused("PropagateTags", text(), "tags of task definitions are not copied"),
+                    refused("ReferenceId", text(), "not supported yet"), optional("Tags", tags_shape())});
+}
+
 Shape target_shape() {
   const auto refuse = [](const char* name, const char* what) {
     return wire::refused(name, wire::document(), std::string(what) + " targets are not supported yet");
@@ -410,10 +432,13 @@ Shape target_shape() {
                                       wire::optional("MaximumEventAgeInSeconds", wire::integer(60, 86400))})),
       refuse("KinesisParameters", "Kinesis"),
       refuse("RunCommandParameters", "Run Command"),
-      refuse("EcsParameters", "ECS task"),
+      wire::optional("EcsParameters", ecs_shape()),
       refuse("BatchParameters", "Batch"),
       refuse("SqsParameters", "FIFO queue"),
-      refuse("HttpParameters", "HTTP"),
+      wire::optional("HttpParameters",
+                     wire::structure({wire::optional("PathParameterValues", wire::list(wire::text())),
+                                      wire::optional("HeaderParameters", wire::map(wire::text(0, 512))),
+                                      wire::optional("QueryStringParameters", wire::map(wire::text(0, 512)))})),
       refuse("RedshiftDataParameters", "Redshift"),
       refuse("SageMakerPipelineParameters", "SageMaker"),
       refuse("AppSyncParameters", "AppSync"),
@@ -503,6 +528,7 @@ wire::Service service(Bus& bus) {
   std::ranges::move(event_operations(api), std::back_inserter(out.operations));
   std::ranges::move(bus_operations(bus), std::back_inserter(out.operations));
   std::ranges::move(archive_operations(bus), std::back_inserter(out.operations));
+  std::ranges::move(connection_operations(bus), std::back_inserter(out.operations));
   return out;
 }
 

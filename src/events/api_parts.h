@@ -66,5 +66,6 @@ wire::Operation on_bus(wire::Operation op, const char* member);
 // The operations, by subject.  `bus` must outlive them.
 std::vector<wire::Operation> bus_operations(Bus& bus);
 std::vector<wire::Operation> archive_operations(Bus& bus);
+std::vector<wire::Operation> connection_operations(Bus& bus);
 
 }  // namespace slipway::events

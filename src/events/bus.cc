@@ -133,7 +133,7 @@ int add_deliveries(database::Transaction& tx, const Rulebook::Entry& entry, cons
     row.target_arn = target.arn;
     row.payload = shape_input(target.input(), event.envelope.get_object(),
                               {.rule_arn = rule_arn, .rule_name = entry.rule.name, .ingested = event.at});
-    row.parameters = target.parameters();
+    row.parameters = resolve_parameters(target.parameters(), event.envelope.get_object());
     row.dead_letter_arn = target.dead_letter_arn();
     row.policy = target.policy();
     row.received = event.at;
@@ -144,6 +144,10 @@ int add_deliveries(database::Transaction& tx, const Rulebook::Entry& entry, cons
 }
 
 }  // namespace
+
+bool is_api_destination(const Place& place, const std::string& arn) {
+  return arn.starts_with(place.arn("events", "api-destination/"));
+}
 
 std::optional<std::string> bus_of_arn(const Place& place, const std::string& arn) {
   const auto prefix = place.arn("events", "event-bus/");
@@ -162,12 +166,16 @@ Bus::Bus(asio::any_io_executor executor, database::Database& db, host::Clock& cl
       permissions_(permissions),
       quotas_(quotas),
       id_salt_(random.bytes(32)),
+      http_(db, clock, place_),
       bell_(std::make_shared<Bell>(executor)),
       rulebook_(std::make_shared<Rulebook>()),
       in_flight_(std::make_shared<std::map<long long, std::string>>()),
       tasks_(executor) {}
 
 void Bus::start() {
+  for (const auto& connection : list_connections(db_.read())) {
+    if (connection.state == ConnectionState::authorizing) authorize(connection.name);
+  }
   tasks_.spawn("event bus", work());
 }
 
@@ -205,6 +213,10 @@ void Bus::publish_again(database::Transaction& tx, Received event) {
 void Bus::touch(database::Transaction& tx, const std::string& bus, const std::string& rule) {
   rulebook_->touch(bus, rule);
   tx.after_commit([bell = bell_] { bell->ring(); });
+}
+
+void Bus::authorize(const std::string& connection) {
+  tasks_.spawn("authorization of " + connection, http_.authorize(connection));
 }
 
 task<int> Bus::redrive(std::string event_id) {
@@ -361,9 +373,17 @@ task<void> Bus::attempt_target(DeliveryRow row) {
                     .parameters = row.parameters,
                     .key = row.rule_arn + "/" + std::to_string(row.number),
                     .attempt = row.attempts};
-  auto handing_over = targets_.deliver(std::move(delivery));
+  auto handing_over = is_api_destination(place_, row.target_arn) ? call_destination(std::move(delivery))
+                                                                 : targets_.deliver(std::move(delivery));
   auto outcome = co_await tried(std::move(handing_over));
   co_await record(std::move(row), std::move(outcome));
+}
+
+task<Result<void>> Bus::call_destination(Delivery delivery) {
+  auto allowed = permissions_.allow_role(get_string(delivery.parameters, "RoleArn"), "events:InvokeApiDestination",
+                                         delivery.target_arn);
+  if (!allowed) co_return allowed;
+  co_return co_await http_.deliver(std::move(delivery));
 }
 
 // To another bus: it is appended there and counts as delivered in the same transaction.

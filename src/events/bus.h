@@ -10,6 +10,7 @@
 #include "base/arn.h"
 #include "base/event.h"
 #include "database/database.h"
+#include "events/http_caller.h"
 #include "events/ports.h"
 #include "events/rulebook.h"
 #include "events/store.h"
@@ -59,6 +60,9 @@ class Bus {
   // Dead deliveries start anew: those of `event_id`, or all when it is empty.  Returns how many.
   task<int> redrive(std::string event_id);
 
+  // Gets the connection's token in the background, when it is an OAuth one.
+  void authorize(const std::string& connection);
+
   void wake() { bell_->ring(); }  // Rules or the clock have changed.
   // In the transaction that changes a rule or its targets.
   void touch(database::Transaction& tx, const std::string& bus, const std::string& rule);
@@ -83,6 +87,7 @@ class Bus {
   task<void> attempt(long long number);
   task<void> attempt_target(DeliveryRow row);
   task<void> attempt_dead_letter(DeliveryRow row);
+  task<Result<void>> call_destination(Delivery delivery);
   task<void> pass_on(DeliveryRow row, std::string bus);
   task<void> record(DeliveryRow row, Result<void> outcome);
   task<void> prune_sometimes();
@@ -99,6 +104,7 @@ class Bus {
   Quotas quotas_;
   std::string id_salt_;  // Makes ids on the writer thread, where the random source may not be used.
   std::atomic<long long> ids_ = 0;
+  HttpCaller http_;
   std::shared_ptr<Bell> bell_;
   std::shared_ptr<Rulebook> rulebook_;                           // Used by the writer thread only.
   std::shared_ptr<std::map<long long, std::string>> in_flight_;  // Delivery number -> target.
@@ -106,6 +112,8 @@ class Bus {
   TaskGroup tasks_;
 };
 
+// Whether the ARN is one of an API destination of this place.
+bool is_api_destination(const Place& place, const std::string& arn);
 // The name in the ARN of a bus of this place; nullopt when it is none.
 std::optional<std::string> bus_of_arn(const Place& place, const std::string& arn);
 

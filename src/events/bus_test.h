@@ -82,6 +82,10 @@ class FakePermissions final : public Permissions {
     if (!forbidden.contains(bus_arn)) return {};
     return fail(Fault::denied, "AccessDeniedException", "no");
   }
+  Result<void> allow_role(const std::string& role_arn, const std::string&, const std::string&) override {
+    if (!forbidden.contains(role_arn)) return {};
+    return fail(Fault::denied, "AccessDenied", "no");
+  }
   std::set<std::string> forbidden;
 };
 

@@ -25,6 +25,7 @@ Decision decide(const RetryPolicy& policy, Instant received, int attempts, const
 }
 
 std::string dead_letter_code(const Error& error) {
+  if (error.code == "SDK_CLIENT_ERROR") return error.code;  // The target answered, and refused.
   switch (error.fault) {
     case Fault::denied:
       return "NO_PERMISSIONS";

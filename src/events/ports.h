@@ -53,6 +53,9 @@ class Permissions {
   // Whether `caller` may do `action` to the bus: by his own policies, unless the bus's policy (empty: none) forbids it.
   virtual Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& bus_arn,
                              const std::string& bus_policy) = 0;
+  // Whether the role trusts EventBridge and may do `action` to `resource`.
+  virtual Result<void> allow_role(const std::string& role_arn, const std::string& action,
+                                  const std::string& resource) = 0;
 };
 
 }  // namespace slipway::events

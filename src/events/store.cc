@@ -1,6 +1,7 @@
 #include "events/store.h"
 
 #include "events/archives.h"
+#include "events/http_caller.h"
 
 namespace slipway::events {
 
@@ -198,6 +199,7 @@ json::value stored_json(const std::string& text) {
 database::Schema schema() {
   database::Schema out = tables();
   for (auto& statement : archive_schema()) out.statements.push_back(std::move(statement));
+  for (auto& statement : connection_schema()) out.statements.push_back(std::move(statement));
   return out;
 }
 

@@ -528,10 +528,11 @@ class Api {
     for (const char* when : {"OnSuccess", "OnFailure"}) {
       const std::string arn = get_string(get_object(destinations, when), "Destination");
       const auto parsed = parse_arn(arn);
-      if (arn.empty() || (parsed && (parsed->service == "sqs" || parsed->service == "lambda"))) continue;
+      const bool event_bus = parsed && parsed->service == "events" && parsed->resource.starts_with("event-bus/");
+      if (arn.empty() || event_bus || (parsed && (parsed->service == "sqs" || parsed->service == "lambda"))) continue;
       co_return invalid(
-          fmt::format("The provided destination config DestinationConfig is invalid: {} is no SQS queue "
-                      "and no Lambda function, and others cannot be a destination here.",
+          fmt::format("The provided destination config DestinationConfig is invalid: {} is no SQS queue, "
+                      "no Lambda function and no event bus, and others cannot be a destination here.",
                       arn));
     }
     settings["LastModified"] = epoch_seconds(call.now);

@@ -32,8 +32,8 @@ class Roles {
 class DeadLetters {
  public:
   virtual ~DeadLetters() = default;
-  // Attributes: name -> {type, value}.
-  virtual task<Result<void>> send(std::string queue_arn, std::string body,
+  // To a queue, or, for the record of an invocation, to an event bus.  Attributes: name -> {type, value}.
+  virtual task<Result<void>> send(std::string arn, std::string body,
                                   std::map<std::string, std::pair<std::string, std::string>> attributes) = 0;
 };
 

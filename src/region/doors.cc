@@ -42,6 +42,19 @@ Reference parse_reference(const std::string& image) {
 
 }  // namespace
 
+logs::LogEvent log_line(const std::string& payload, Instant now) {
+  const auto parsed = parse_json(payload);
+  const bool shaped =
+      parsed && parsed->is_object() && has(parsed->get_object(), "timestamp") && has(parsed->get_object(), "message");
+  if (!shaped) return {.at = now, .message = payload};
+  const auto& line = parsed->get_object();
+  const auto& message = line.at("message");
+  const auto at = line.at("timestamp").is_string() ? parse_iso(get_string(line, "timestamp"))
+                                                   : std::optional(instant_ms(get_int(line, "timestamp")));
+  return {.at = at.value_or(now),
+          .message = message.is_string() ? get_string(line, "message") : json::serialize(message)};
+}
+
 Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
                            bool open) {
   if (open || !queues.exists(queue_arn)) return {};  // A queue that is gone is told of by who sends.
@@ -67,9 +80,21 @@ Result<void> EventTargets::accepts(const json::object& target) {
                 fmt::format("{} cannot be a target here: FIFO queues are not supported yet.", arn));
   const bool queue = parsed && parsed->service == "sqs";
   const bool group = parsed && parsed->service == "logs" && parsed->resource.starts_with("log-group:");
-  if (function || queue || group) return {};
+  const bool cluster = parsed && parsed->service == "ecs" && parsed->resource.starts_with("cluster/");
+  const bool task_described = has(target, "EcsParameters");
+  if (cluster && !has(target, "RoleArn"))
+    return fail(Fault::invalid, "ValidationException", fmt::format("RoleArn is required for target {}.", arn));
+  if (cluster != task_described)
+    return fail(
+        Fault::invalid, "ValidationException",
+        cluster ? fmt::format("Parameter(s) EcsParameters must be specified for target: {}.", get_string(target, "Id"))
+                : fmt::format("Parameter(s) EcsParameters not valid for target {}: it is not a cluster.",
+                              get_string(target, "Id")));
+  if (function || queue || group || cluster) return {};
   return fail(Fault::invalid, "ValidationException",
-              fmt::format("{} cannot be a target here: Lambda functions, SQS queues and log groups can.", arn));
+              fmt::format("{} cannot be a target here: Lambda functions, SQS queues, log groups, ECS clusters, event "
+                          "buses and API destinations can.",
+                          arn));
 }
 
 task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
@@ -87,14 +112,52 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
                      sent.error().message);
     co_return Result<void>{};
   }
+  if (parsed->service == "ecs") co_return co_await run_task(std::move(delivery));
   if (parsed->service == "logs") {
     std::string group = parsed->resource.substr(std::string_view("log-group:").size());
     if (group.ends_with(":*")) group.resize(group.size() - 2);
-    archive_.append(group, delivery.event_id, {{.at = clock_.now(), .message = delivery.payload}});
+    if (!logs::get_group(archive_.db().read(), group))
+      co_return fail(Fault::not_found, "NO_RESOURCE", "The log group " + group + " does not exist.");
+    archive_.append(group, delivery.event_id, {log_line(delivery.payload, clock_.now())});
     co_await archive_.flush();
     co_return Result<void>{};
   }
   co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
+}
+
+task<Result<void>> EventTargets::run_task(events::Delivery delivery) {
+  const auto parameters = get_object(delivery.parameters, "EcsParameters");
+  const auto definition = get_string(parameters, "TaskDefinitionArn");
+  const auto role = get_string(delivery.parameters, "RoleArn");
+  if (auto allowed = permissions_.allow_role(role, "ecs:RunTask", definition); !allowed) co_return allowed;
+  json::object input{{"cluster", delivery.target_arn},
+                     {"taskDefinition", definition},
+                     {"count", get_int(parameters, "TaskCount", 1)},
+                     {"startedBy", "events-rule/" + delivery.rule_name}};
+  json::array tags;
+  for (const auto& tag : get_array(parameters, "Tags")) {
+    tags.push_back(
+        json::object{{"key", get_string(tag.as_object(), "Key")}, {"value", get_string(tag.as_object(), "Value")}});
+  }
+  if (!tags.empty()) input["tags"] = std::move(tags);
+  // An input that names containers overrides them; any other event only starts the task.
+  const auto payload = parse_json(delivery.payload);
+  if (payload && payload->is_object() && has(payload->get_object(), "containerOverrides"))
+    input["overrides"] = *payload;
+  wire::Call context;
+  context.place = place_;
+  context.now = clock_.now();
+  context.caller = {.account = place_.account, .arn = role};
+  auto answer = co_await wire::call(*ecs_, "RunTask", std::move(input), std::move(context));
+  if (!answer) {
+    // What the cluster or the task definition lacks will not be there at the next attempt either.
+    const bool gone = answer.error().fault == Fault::not_found || answer.error().fault == Fault::invalid;
+    co_return fail(gone ? Fault::not_found : answer.error().fault, gone ? "NO_RESOURCE" : answer.error().code,
+                   answer.error().message);
+  }
+  const auto failures = get_array(answer->output, "failures");
+  if (failures.empty()) co_return Result<void>{};
+  co_return fail(Fault::unavailable, "RunTaskFailed", json::serialize(failures));
 }
 
 task<Result<void>> RuleLetters::send(std::string queue_arn, std::string rule_arn, std::string body,
@@ -130,9 +193,49 @@ Result<void> BusPermissions::allow(const wire::Caller& caller, const std::string
   return authority_.authorize(caller, action, bus_arn);
 }
 
-task<Result<void>> QueueLetters::send(std::string queue_arn, std::string body,
+Result<void> BusPermissions::allow_role(const std::string& role_arn, const std::string& action,
+                                        const std::string& resource) {
+  if (open_) return {};
+  if (const auto trusted = authority_.check_role(role_arn, std::string(kEventsPrincipal)); !trusted)
+    return fail(Fault::denied, "NO_PERMISSIONS", trusted.error().message);
+  const auto name = role_arn.substr(role_arn.rfind('/') + 1);
+  const auto arn = parse_arn(role_arn);
+  const wire::Caller caller{
+      .account = arn ? arn->account : "",
+      .arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/events", arn ? arn->account : "", name)};
+  const auto allowed = authority_.authorize(caller, action, resource);
+  if (allowed) return {};
+  return fail(Fault::denied, "NO_PERMISSIONS", allowed.error().message);
+}
+
+Event invocation_event(const json::object& record, const std::string& bus_arn, Instant now) {
+  const auto context = get_object(record, "requestContext");
+  const bool success = get_string(context, "condition") == "Success";
+  return {.source = "lambda",
+          .detail_type = fmt::format("Lambda Function Invocation Result - {}", success ? "Success" : "Failure"),
+          .time = now,
+          .resources = {get_string(context, "functionArn"), bus_arn},
+          .detail = record};
+}
+
+task<Result<void>> QueueLetters::publish_record(std::string bus_arn, std::string name, std::string body) {
+  auto record = parse_json(body);
+  if (!record || !record->is_object()) co_return fail(Fault::invalid, "INVALID_PARAMETER", "the record is no JSON");
+  auto publish = [bus = bus_, bus_arn, name, record = std::move(record->get_object()),
+                  now = bus_->clock().now()](database::Transaction& tx) -> Result<void> {
+    if (!events::find_bus(tx, name))
+      return fail(Fault::not_found, "NO_RESOURCE", "Event bus " + name + " does not exist.");
+    bus->publish_on(tx, name, invocation_event(record, bus_arn, now), now);
+    return {};
+  };
+  co_return co_await bus_->db().write(std::move(publish));
+}
+
+task<Result<void>> QueueLetters::send(std::string arn, std::string body,
                                       std::map<std::string, std::pair<std::string, std::string>> attributes) {
-  auto sent = co_await queues_.send(queue_arn, body, attributes);
+  if (auto name = events::bus_of_arn(place_, arn))
+    co_return co_await publish_record(arn, *std::move(name), std::move(body));
+  auto sent = co_await queues_.send(arn, body, attributes);
   if (!sent) co_return fail(sent);
   co_return Result<void>{};
 }

@@ -46,11 +46,19 @@ class RegistryPermissions final : public ecr::Permissions {
   bool open_;
 };
 
-// events -> lambda, sqs, logs
+// events -> lambda, sqs, logs, ecs
 class EventTargets final : public events::Targets {
  public:
-  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock, bool open)
-      : functions_(functions), queues_(queues), archive_(archive), clock_(clock), open_(open) {}
+  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock,
+               events::Permissions& permissions, Place place, bool open)
+      : functions_(functions),
+        queues_(queues),
+        archive_(archive),
+        clock_(clock),
+        permissions_(permissions),
+        place_(std::move(place)),
+        open_(open) {}
+  void connect_tasks(const wire::Service& ecs) { ecs_ = &ecs; }
   Result<void> accepts(const json::object& target) override;
   task<Result<void>> deliver(events::Delivery delivery) override;
 
@@ -58,25 +66,43 @@ class EventTargets final : public events::Targets {
   lambda::Functions& functions_;
   sqs::Queues& queues_;
   logs::Archive& archive_;
+  task<Result<void>> run_task(events::Delivery delivery);
+
   host::Clock& clock_;
+  events::Permissions& permissions_;
+  Place place_;
   bool open_;
+  const wire::Service* ecs_ = nullptr;  // Made after the targets.
 };
+
+// What a log group gets of an event: the payload, or, of one that is shaped as {"timestamp": …, "message": …}, just
+// that. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+logs::LogEvent log_line(const std::string& payload, Instant now);
 
 // Whether the queue's policy lets EventBridge send for the rule.  Without a policy nobody but the account's own
 // identities may.
 Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
                            bool open);
 
-// lambda -> sqs
+// lambda -> sqs, events
 class QueueLetters final : public lambda::DeadLetters {
  public:
-  explicit QueueLetters(sqs::Queues& queues) : queues_(queues) {}
-  task<Result<void>> send(std::string queue_arn, std::string body,
+  QueueLetters(sqs::Queues& queues, Place place) : queues_(queues), place_(std::move(place)) {}
+  void connect(events::Bus& bus) { bus_ = &bus; }
+  task<Result<void>> send(std::string arn, std::string body,
                           std::map<std::string, std::pair<std::string, std::string>> attributes) override;
 
  private:
+  task<Result<void>> publish_record(std::string bus_arn, std::string name, std::string body);
+
   sqs::Queues& queues_;
+  Place place_;
+  events::Bus* bus_ = nullptr;  // Made after the letters.
 };
+
+// What an event bus gets of an asynchronous invocation that ended.
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+Event invocation_event(const json::object& record, const std::string& bus_arn, Instant now);
 
 // events -> sqs
 class RuleLetters final : public events::DeadLetters {
@@ -97,6 +123,7 @@ class BusPermissions final : public events::Permissions {
   Result<void> check_policy(const std::string& text) override;
   Result<void> allow(const wire::Caller& caller, const std::string& action, const std::string& bus_arn,
                      const std::string& bus_policy) override;
+  Result<void> allow_role(const std::string& role_arn, const std::string& action, const std::string& resource) override;
 
  private:
   iam::Authority& authority_;

@@ -86,7 +86,7 @@ class Region {
         proxy_(host::make_haproxy(executor_, options.folder.proxy())),
         archive_(executor_, db_, clock_, options.place),
         queues_(executor_, db_, clock_, random_, options.place, endpoint()),
-        letters_(queues_),
+        letters_(queues_, options.place),
         rule_letters_(queues_, options.accept_any_credentials),
         bus_permissions_(authority_, options.accept_any_credentials),
         bus_(executor_, db_, clock_, random_, options.place, late_targets_, rule_letters_, bus_permissions_,
@@ -99,7 +99,8 @@ class Region {
         function_roles_(authority_),
         functions_(executor_, db_, pool_, clock_, random_, options.place, options.folder.functions(), endpoint(),
                    function_logs_, function_roles_, letters_),
-        event_targets_(functions_, queues_, archive_, clock_, options.accept_any_credentials),
+        event_targets_(functions_, queues_, archive_, clock_, bus_permissions_, options.place,
+                       options.accept_any_credentials),
         balancer_(executor_, db_, clock_, random_, options.place, *proxy_),
         task_images_(registry_, *containers_, clock_, authority_, options.place),
         task_targets_(balancer_),
@@ -115,6 +116,8 @@ class Region {
         server_(executor_, {.address = "127.0.0.1", .port = options.port, .connections_max = descriptors() / 2},
                 [this](http::Request& request) { return door_.answer(request); }) {
     late_targets_.connect(event_targets_);
+    event_targets_.connect_tasks(services_.front());
+    letters_.connect(bus_);
   }
 
   task<Result<void>> start(Instant began) {
