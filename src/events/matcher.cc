@@ -109,7 +109,7 @@ class Matcher::Run {
       if (kid != kNoId) {
         token = value(kid, token, element);
       } else {
-        if (node.deep) dotted(id, key, token, element);
+        if (node.deep && key.find('.') != std::string_view::npos) dotted(id, key, token, element);
         token = behind(token);
       }
     }

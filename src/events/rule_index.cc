@@ -123,14 +123,7 @@ std::uint64_t RuleIndex::head_of(std::string_view key) {
   return out;
 }
 
-Id RuleIndex::find_kid(const PathNode& node, Id id, std::string_view key, std::uint64_t head) const {
-  if (!node.by_hash) {
-    for (const auto& kid : node.kids) {
-      if (kid.head == head && kid.length == key.size() && (key.size() <= 8 || nodes[kid.node].key == key))
-        return kid.node;
-    }
-    return kNoId;
-  }
+Id RuleIndex::find_hashed_kid(Id id, std::string_view key) const {
   Id out = kNoId;
   kids_by_hash_.each(hash_bytes(id, key.data(), key.size()), [&](Id kid) {
     if (nodes[kid].parent != id || nodes[kid].key != key) return false;

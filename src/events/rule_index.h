@@ -216,7 +216,15 @@ class RuleIndex {
   // A condition is a count and so many predicates, of which one must hold.
   Alternative alternative(Id at) { return {pool_.data() + at}; }
 
-  Id find_kid(const PathNode& node, Id id, std::string_view key, std::uint64_t head) const;
+  // The node of a key below a node, or kNoId; `head` is head_of(key).
+  Id find_kid(const PathNode& node, Id id, std::string_view key, std::uint64_t head) const {
+    if (node.by_hash) return find_hashed_kid(id, key);
+    for (const auto& kid : node.kids) {
+      if (kid.head == head && kid.length == key.size() && (key.size() <= 8 || nodes[kid.node].key == key))
+        return kid.node;
+    }
+    return kNoId;
+  }
   static std::uint64_t head_of(std::string_view key);
   static std::uint64_t seed_of(Id field, Sort sort) {
     return (static_cast<std::uint64_t>(field) << 8 | static_cast<std::uint64_t>(sort)) * kHashMultiplier;
@@ -238,6 +246,7 @@ class RuleIndex {
   IdTable predicates_by_hash;
 
  private:
+  Id find_hashed_kid(Id id, std::string_view key) const;
   Id node_of(std::string_view path);
   void release_node(Id id);
   Id intern(Id field, const Predicate& predicate);

@@ -99,6 +99,11 @@ struct PortableKernel {
     out = {rows[0], rows[1], rows[2],  rows[3],  rows[4],  rows[5],  rows[6],  rows[7],
            rows[8], rows[9], rows[10], rows[11], rows[12], rows[13], rows[14], any >= 0x80};
   }
+  // The `size` characters that are left, and white space behind them.
+  static void pad(const char* from, std::size_t size, char* out) {
+    std::memset(out, ' ', kBlock);
+    std::memcpy(out, from, size);
+  }
   static Bits prefix_xor(Bits bits) {
     for (int shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
     return bits;
@@ -313,9 +318,8 @@ struct Scanner {
     }
     const std::size_t end = at + blocks * kBlock;
     if (blocks < kLanes && end < text.size()) {
-      std::array<char, kBlock> rest;
-      rest.fill(' ');
-      std::memcpy(rest.data(), text.data() + end, text.size() - end);
+      alignas(kBlock) std::array<char, kBlock> rest;
+      Kernel::pad(text.data() + end, text.size() - end, rest.data());
       block(rest.data(), end, blocks++, c);
     }
     for (std::size_t i = blocks; i < kLanes; ++i) no_block(i, c);
@@ -434,6 +438,7 @@ struct Avx2Kernel {
     c.plus = equal(low, high, '+');
     c.high = _mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0;
   }
+  static inline void pad(const char* from, std::size_t size, char* out) { PortableKernel::pad(from, size, out); }
   static inline Bits prefix_xor(Bits bits) {
     const __m128i ones = _mm_set1_epi8(static_cast<char>(0xFF));
     return static_cast<Bits>(
@@ -477,6 +482,10 @@ struct Avx512Kernel {
     c.plus = equal(v, '+');
     c.high = _mm512_movepi8_mask(v) != 0;
   }
+  static inline void pad(const char* from, std::size_t size, char* out) {
+    const __mmask64 given = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(size));
+    _mm512_store_si512(out, _mm512_mask_loadu_epi8(_mm512_set1_epi8(' '), given, from));
+  }
   static inline Bits prefix_xor(Bits bits) { return Avx2Kernel::prefix_xor(bits); }
   static inline void add(const Row& a, const Row& b, Bits& carry, Row& out) {
     const __m512i sum = _mm512_add_epi64(reinterpret_cast<const __m512i&>(a), reinterpret_cast<const __m512i&>(b));
@@ -498,9 +507,7 @@ struct Avx512Kernel {
     const __m512i from = _mm512_set1_epi32(static_cast<int>(base));
     const int count = std::popcount(bits);
     _mm512_storeu_si512(out, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed))));
-    if (count > 16) {
-      _mm512_storeu_si512(out + 16, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
-    }
+    _mm512_storeu_si512(out + 16, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
     if (count > 32) [[unlikely]] {
       _mm512_storeu_si512(out + 32, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 2))));
       _mm512_storeu_si512(out + 48, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 3))));
