@@ -8,6 +8,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
@@ -42,6 +43,19 @@ double measured(int runs, const std::function<void()>& work) {
     out.push_back(cpu_seconds() - before);
   }
   return median(out);
+}
+
+// How fast the processor is just now: additions that wait for each other, in thousand millions a second of CPU time. On
+// a machine that others use as well this says what figures of different runs are worth beside each other.
+double additions() {
+  constexpr int kAdditions = 200'000'000;
+  const double before = cpu_seconds();
+  std::uint64_t sum = 0;
+  for (int i = 0; i < kAdditions; ++i) {
+    ++sum;
+    asm volatile("" : "+r"(sum));  // Each one has to be done.
+  }
+  return kAdditions / (cpu_seconds() - before) * 1e-9;
 }
 
 slipway::events::Pattern compiled(const std::string& text) {
@@ -203,7 +217,9 @@ void bench_shapes(int runs) {
 
 int main(int argc, char** argv) {
   const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 5;
+  fmt::print("{:.2f} thousand million dependent additions a second at the start.\n", additions());
   const bool right = bench_sets(runs);
   bench_shapes(runs);
+  fmt::print("\n{:.2f} thousand million dependent additions a second at the end.\n", additions());
   return right ? 0 : 1;
 }
