@@ -72,7 +72,7 @@ task<int> tail(Common common, bool follow, std::optional<events::Pattern> patter
 }
 
 void print_delivery(const json::object& delivery, bool with_event) {
-  std::cout << fmt::format("{} {} -> {}: {}\n", with_event ? get_string(delivery, "event") + " " : " ",
+  std::cout << fmt::format("{}{} -> {}: {}\n", with_event ? get_string(delivery, "event") + " " : "  ",
                            get_string(delivery, "rule"), get_string(delivery, "target"), get_string(delivery, "state"));
   for (const auto& value : get_array(delivery, "attempts")) {
     const auto& attempt = value.as_object();
