@@ -127,7 +127,7 @@ json::array watching(const Subject& all) {
     out.push_back(
         allow("WhatTheChecksSaid",
               json::array{"elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers",
-                          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"},
+                          "elasticloadbalancing:DescribeTargetGroups"},
               "*"));
   if (!all.alarms.empty()) out.push_back(allow("Alarms", "cloudwatch:DescribeAlarms", one_or_list(all.alarms)));
   return out;
