@@ -910,6 +910,11 @@ wire::Service service(Functions& functions) {
   add("UntagResource", "DELETE", tags, {resource, in_query(required("TagKeys", list(text(1, 128))), "tagKeys")},
       &Api::untag);
   add("ListTags", "GET", tags, {resource}, &Api::list_tags);
+  for (Operation& operation : out.operations) {
+    if (operation.name != "CreateFunction" && operation.name != "UpdateFunctionConfiguration") continue;
+    operation.passed_role = [](const Call& call) { return get_string(call.input, "Role"); };
+    operation.passed_to = "lambda.amazonaws.com";
+  }
   return out;
 }
 
