@@ -92,6 +92,9 @@ struct Client::State {
   asio::steady_timer deadline;
   bool open = false;
   bool late = false;  // The deadline closed the socket.
+  // Counts limits.  A timer that has fired may have its handler run after cancel(), and after this State is gone: the
+  // handler acts only while its own limit is the one in force.
+  std::shared_ptr<unsigned> limits = std::make_shared<unsigned>(0);
   std::string ahead;
 
   void shut() {
@@ -103,14 +106,20 @@ struct Client::State {
   }
   void limit(Duration duration) {
     late = false;
+    ++*limits;
     if (duration == Duration::zero()) return;
     deadline.expires_after(duration);
-    deadline.async_wait([this](error_code error) {
-      if (error) return;
+    deadline.async_wait([this, own = *limits, known = std::weak_ptr(limits)](error_code error) {
+      const auto current = known.lock();
+      if (error || !current || *current != own) return;
       late = true;
       error_code ignored;
       socket.close(ignored);
     });
+  }
+  void in_time() {
+    ++*limits;
+    deadline.cancel();
   }
   Error failure(const error_code& error, std::string_view doing) const {
     if (late) return {Fault::timed_out, "Timeout", fmt::format("{} {} took too long", options.endpoint, doing)};
@@ -127,19 +136,21 @@ struct Client::State {
       co_return fail(Fault::unavailable, "ConnectFailed",
                      fmt::format("cannot find {}: {}", endpoint.host, error.message()));
     for (const auto& entry : found) {
-      tcp::socket attempt(executor);
-      auto connecting = attempt.async_connect(entry.endpoint(), asio::redirect_error(asio::use_awaitable, error));
-      // The time-out closes `attempt` by its own timer: `socket` is not open yet.
+      const auto attempt = std::make_shared<tcp::socket>(executor);
+      auto connecting = attempt->async_connect(entry.endpoint(), asio::redirect_error(asio::use_awaitable, error));
+      // The time-out closes `attempt` by its own timer: `socket` is not open yet.  The handler may run after this frame
+      // is gone, as a timer that has fired cannot be cancelled any more.
       asio::steady_timer timer(executor, options.connect_timeout);
-      timer.async_wait([&attempt](error_code fired) {
+      timer.async_wait([known = std::weak_ptr(attempt)](error_code fired) {
         error_code ignored;
-        if (!fired) attempt.close(ignored);
+        const auto late_one = known.lock();
+        if (!fired && late_one) late_one->close(ignored);
       });
       co_await std::move(connecting);
       timer.cancel();
       if (error) continue;
-      attempt.set_option(tcp::no_delay(true), error);
-      socket = std::move(attempt);
+      attempt->set_option(tcp::no_delay(true), error);
+      socket = std::move(*attempt);
       co_return Result<void>{};
     }
     const bool timed_out = error == asio::error::operation_aborted;
@@ -173,7 +184,7 @@ struct Client::State {
     error_code error;
     limit(options.connect_timeout);
     co_await tls->async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
-    deadline.cancel();
+    in_time();
     if (error)
       co_return fail(Fault::unavailable, "TlsFailed",
                      fmt::format("{}: no trusted connection: {}", options.endpoint, error.message()));
@@ -209,7 +220,7 @@ struct Client::State {
     } else {
       co_await asio::async_write(socket, buffer, asio::redirect_error(asio::use_awaitable, error));
     }
-    deadline.cancel();
+    in_time();
     if (error) co_return std::unexpected(failure(error, "sending"));
     co_return Result<void>{};
   }
@@ -227,7 +238,7 @@ struct Client::State {
     } else {
       got = co_await socket.async_read_some(into, asio::redirect_error(asio::use_awaitable, error));
     }
-    deadline.cancel();
+    in_time();
     ahead.resize(before + got);
     if (error && error != asio::error::eof && error != asio::ssl::error::stream_truncated)
       co_return std::unexpected(failure(error, "reading"));

@@ -39,16 +39,22 @@ struct Connection {
   tcp::socket socket;
   asio::steady_timer deadline;
   Duration write_limit;
-  std::string ahead;  // Read, not yet used.
-  bool busy = false;  // A handler works on a request.
+  unsigned limits = 0;  // How many there were.
+  std::string ahead;    // Read, not yet used.
+  bool busy = false;    // A handler works on a request.
   std::chrono::steady_clock::time_point waiting_since = std::chrono::steady_clock::now();  // When it is not busy.
 
+  // A timer that has fired may have its handler run after cancel(): it acts only while its limit is the one in force.
   void limit(Duration duration, const std::weak_ptr<Connection>& self) {
     deadline.expires_after(duration);
-    deadline.async_wait([self](error_code error) {
-      if (error) return;
-      if (const auto connection = self.lock()) connection->shut();
+    deadline.async_wait([self, own = ++limits](error_code error) {
+      const auto connection = self.lock();
+      if (!error && connection && connection->limits == own) connection->shut();
     });
+  }
+  void in_time() {
+    ++limits;
+    deadline.cancel();
   }
   void shut() {
     error_code ignored;
@@ -67,7 +73,7 @@ task<bool> read_more(std::shared_ptr<Connection> connection, std::size_t bytes, 
   const std::size_t got =
       co_await connection->socket.async_read_some(into, asio::redirect_error(asio::use_awaitable, error));
   connection->ahead.resize(before + got);
-  connection->deadline.cancel();
+  connection->in_time();
   co_return !error && got > 0;
 }
 
@@ -77,7 +83,7 @@ task<bool> write_text(std::shared_ptr<Connection> connection, std::string_view t
     connection->limit(connection->write_limit, connection);
     const std::size_t sent = co_await connection->socket.async_write_some(
         asio::buffer(text.data(), text.size()), asio::redirect_error(asio::use_awaitable, error));
-    connection->deadline.cancel();
+    connection->in_time();
     text.remove_prefix(sent);
   }
   co_return !error;
@@ -209,7 +215,7 @@ task<bool> send_file(std::shared_ptr<Connection> connection, FileBody file) {
       error_code error;
       connection->limit(connection->write_limit, connection);
       co_await connection->socket.async_wait(tcp::socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
-      connection->deadline.cancel();
+      connection->in_time();
       good = !error;
     } else {
       good = false;  // The file became shorter, or the peer is gone.
@@ -341,7 +347,7 @@ task<void> serve_connection(std::shared_ptr<Server::State> state, std::shared_pt
   } catch (const std::exception& error) {
     log_warn("http", std::string("connection ended: ") + error.what());
   }
-  connection->deadline.cancel();
+  connection->in_time();
   error_code ignored;
   connection->socket.shutdown(tcp::socket::shutdown_both, ignored);
   connection->socket.close(ignored);
