@@ -5,6 +5,7 @@
 #include <boost/asio/write.hpp>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/run.h"
 #include "http/client.h"
@@ -13,6 +14,7 @@
 namespace slipway::http {
 namespace {
 
+using asio::ip::tcp;
 using namespace std::chrono_literals;
 
 task<void> count_down(BodyWriter& writer) {
@@ -292,6 +294,50 @@ TEST_F(HttpTest, ALateAnswerIsATimeOut) {
   const auto response = run(fetch(options, {.target = "/late"}), io);
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().fault, Fault::timed_out);
+}
+
+// Answers two requests, 5 ms after each came; returns on how many connections they came.
+int answer_two(tcp::acceptor& acceptor) {
+  int connections = 0;
+  for (int answered = 0; answered < 2;) {
+    tcp::socket peer = acceptor.accept();
+    ++connections;
+    boost::system::error_code error;
+    std::string request(4096, '\0');
+    while (answered < 2 && peer.read_some(asio::buffer(request), error) > 0 && !error) {
+      std::this_thread::sleep_for(5ms);
+      asio::write(peer, asio::buffer(std::string("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")), error);
+      ++answered;
+    }
+  }
+  return connections;
+}
+
+task<int> ask_twice(Client& client) {
+  int good = 0;
+  for (int i = 0; i < 2; ++i) {
+    const ClientRequest request{.target = "/"};
+    const auto answer = co_await client.send(request);
+    if (answer && answer->status == 200) ++good;
+    co_await pause(1ms);
+  }
+  co_return good;
+}
+
+TEST(ClientTimeOut, ThatFiresAsTheAnswerArrivesIsForgotten) {
+  asio::io_context there(1);
+  tcp::acceptor acceptor(there, {asio::ip::address_v4::loopback(), 0});
+  int connections = 0;
+  std::thread server([&] { connections = answer_two(acceptor); });
+  asio::io_context io(1);
+  Client client(io.get_executor(), {.endpoint = "http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()),
+                                    .read_timeout = 30ms});
+  // The loop is busy from before the answer until after the time-out, and then finds both.
+  asio::steady_timer busy(io, 2ms);
+  busy.async_wait([](boost::system::error_code) { std::this_thread::sleep_for(60ms); });
+  EXPECT_EQ(run(ask_twice(client), io), 2);
+  server.join();
+  EXPECT_EQ(connections, 1);
 }
 
 TEST_F(HttpTest, APortInUseIsNamed) {
