@@ -6,7 +6,9 @@
 
 #include "base/instant.h"
 #include "cli/command.h"
+#include "config/config.h"
 #include "render/file.h"
+#include "render/names.h"
 
 namespace slipway::cli {
 
@@ -105,6 +107,18 @@ struct RenderOptions {
   bool provenance = false;
 };
 int render_command(const Common& common, const RenderOptions& options);
+
+// `slipway policies prove`: what the roles may and may not do, as a matrix; 1 when a cell is not as it must be.
+struct ProveOptions {
+  std::string config = "slipway.yaml";
+  std::string policies;  // A folder as `render policies` writes it, to be judged instead of what would be rendered.
+  std::string account;
+  std::string region;
+};
+int prove_policies(const Common& common, const ProveOptions& options);
+
+// Where the rendered things will be: what was given, else the configuration's.  Fails with SLW-206.
+Result<render::Account> account_of(const config::Config& config, const std::string& id, const std::string& region);
 
 // Writes `files` into `folder` and says of each whether it was written, is unchanged, or differs.  What differs is
 // shown and not overwritten, unless `force`.

@@ -46,6 +46,7 @@ struct Words {
   HistoryOptions history;
   std::string follow_timeout;
   RenderOptions render;
+  ProveOptions prove;
   PlanOptions plan;
   DoctorOptions doctor;
   VerifyOptions verify;
@@ -235,6 +236,19 @@ void add_render(CLI::App& app, Words& words) {
   add("reference", "Every member of slipway.yaml as a page");
 }
 
+void add_policies(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("policies", "What the rendered roles may do");
+  command->require_subcommand(1);
+  auto* proving = command->add_subcommand(
+      "prove", "Every role, action and resource that matters: allowed or refused, and by which statement");
+  proving->add_option("--config", words.prove.config, "The configuration")->capture_default_str();
+  proving->add_option("--policies", words.prove.policies,
+                      "Judge the files of this folder (as render policies writes them) instead");
+  proving->add_option("--account", words.prove.account, "The AWS account (default: the configuration's)");
+  proving->add_option("--region", words.prove.region, "The AWS region (default: the configuration's)");
+  proving->callback([&] { words.exit_code = prove_policies(words.common, words.prove); });
+}
+
 void add_where(CLI::App& command, Words& words, std::string& config) {
   command.add_option("--config", config, "The configuration (default: slipway.yaml, when there is one)");
   command.add_flag("--aws", words.common.aws, "Ask the AWS account that the environment names, instead of the region");
@@ -332,6 +346,7 @@ int run_command(int argc, char** argv) {
   add_verify(app, words);
   add_deploying(app, words);
   add_render(app, words);
+  add_policies(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -26,19 +26,6 @@ std::string default_folder(const std::string& what) {
   return what;
 }
 
-Result<render::Account> account_of(const config::Config& config, const RenderOptions& options) {
-  render::Account account{.id = options.account.empty() ? config.aws.account : options.account,
-                          .region = options.region.empty() ? config.region : options.region};
-  if (account.id.empty() || account.region.empty())
-    return fail(
-        Fault::invalid, "SLW-206",
-        fmt::format("ARNs need the account and the region, and {} is not known. Write region: and aws: {{account: "
-                    "'NUMBER'}} in the configuration, or name them with --account and --region",
-                    account.id.empty() ? "the account" : "the region"));
-  account.partition = render::partition_of(account.region);
-  return account;
-}
-
 Result<std::vector<render::File>> render_files(const config::Config& config, const RenderOptions& options) {
   if (options.what == "reference")
     return std::vector<render::File>{{.path = "configuration.md", .text = config::reference_markdown()}};
@@ -61,7 +48,7 @@ Result<std::vector<render::File>> render_files(const config::Config& config, con
     if (!text) return fail(text);
     return std::vector<render::File>{{.path = "slipway.yml", .text = std::move(*text)}};
   }
-  const auto account = account_of(config, options);
+  const auto account = account_of(config, options.account, options.region);
   if (!account) return fail(account);
   if (options.what == "policies") return render::policy_files(config, *account);
   return render::event_files(config, *account);
@@ -72,6 +59,19 @@ bool is_text(const std::string& content) {
 }
 
 }  // namespace
+
+Result<render::Account> account_of(const config::Config& config, const std::string& id, const std::string& region) {
+  render::Account account{.id = id.empty() ? config.aws.account : id,
+                          .region = region.empty() ? config.region : region};
+  if (account.id.empty() || account.region.empty())
+    return fail(
+        Fault::invalid, "SLW-206",
+        fmt::format("ARNs need the account and the region, and {} is not known. Write region: and aws: {{account: "
+                    "'NUMBER'}} in the configuration, or name them with --account and --region",
+                    account.id.empty() ? "the account" : "the region"));
+  account.partition = render::partition_of(account.region);
+  return account;
+}
 
 int write_files(const Common& common, const std::filesystem::path& folder, const std::vector<render::File>& files,
                 bool force) {

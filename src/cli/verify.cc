@@ -9,7 +9,6 @@
 #include "cli/inspection.h"
 #include "client/chain.h"
 #include "config/config.h"
-#include "region/blueprint.h"
 #include "render/names.h"
 
 namespace slipway::cli {
@@ -332,9 +331,7 @@ task<int> inspect(Common common, VerifyOptions options, config::Config config, W
     const SeenService seen = co_await inspector.see_service(service);
     all.parts.push_back(judge_service(service, seen));
   }
-  const std::string function = !options.function.empty() ? options.function
-                               : where.local             ? std::string(region::kDeployerFunction)
-                                                         : render::Names(config).deployer;
+  const std::string function = options.function.empty() ? render::Names(config).deployer : options.function;
   const SeenDeployer deployer = co_await inspector.see_deployer(function);
   const render::Account account{
       .partition = render::partition_of(place->region), .id = place->account, .region = place->region};

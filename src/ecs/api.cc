@@ -404,6 +404,35 @@ std::string service_resource(const Call& call, const char* member) {
                         "service/" + cluster_of(call.input, member) + "/" + last_part(get_string(call.input, member)));
 }
 
+// What a condition may ask of CreateService and UpdateService: without a task definition (forceNewDeployment alone)
+// there is no key of it.
+wire::ConditionKeys service_keys(Scheduler& scheduler, const Call& call, const char* member) {
+  wire::ConditionKeys keys = cluster_key(call, member);
+  if (has(call.input, "enableExecuteCommand"))
+    keys["ecs:enable-execute-command"] = {get_bool(call.input, "enableExecuteCommand") ? "true" : "false"};
+  const std::string named = get_string(call.input, "taskDefinition");
+  if (named.empty()) return keys;
+  const auto definition = get_definition(scheduler.db().read(), named);
+  keys["ecs:task-definition"] = {definition         ? get_string(*definition, "taskDefinitionArn")
+                                 : parse_arn(named) ? named
+                                                    : call.place.arn("ecs", "task-definition/" + named)};
+  return keys;
+}
+
+std::vector<std::string> services_named(const Call& call) {
+  std::vector<std::string> arns;
+  for (const std::string& name : get_strings(call.input, "services"))
+    arns.push_back(call.place.arn("ecs", "service/" + cluster_of(call.input) + "/" + last_part(name)));
+  return arns;
+}
+
+// Tags that come with what a call makes need ecs:TagResource on it
+// (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html).
+std::vector<wire::Need> tagging_of(const Call& call, const std::string& resource) {
+  if (get_array(call.input, "tags").empty()) return {};
+  return {{.action = "ecs:TagResource", .resource = resource, .keys = {}}};
+}
+
 using Method = task<Result<Answer>> (Api::*)(Call);
 
 }  // namespace
@@ -433,10 +462,8 @@ wire::Service service(Scheduler& scheduler) {
   add("DescribeServices",
       structure({cluster, required("services", list(text(1), 0, 10)), optional("include", list(one_of({"TAGS"})))}),
       &Api::describe_services, [](const Call& call) {
-        const auto names = get_strings(call.input, "services");
-        return names.size() == 1
-                   ? call.place.arn("ecs", "service/" + cluster_of(call.input) + "/" + last_part(names[0]))
-                   : std::string("*");
+        const auto arns = services_named(call);
+        return arns.empty() ? std::string("*") : arns.front();
       });
   add("ListServices",
       paging_shape({cluster, optional("launchType", one_of({"EC2", "FARGATE", "EXTERNAL"})),
@@ -446,16 +473,33 @@ wire::Service service(Scheduler& scheduler) {
       &Api::delete_service, [](const Call& call) { return service_resource(call, "service"); });
   add_task_operations(out, scheduler);
   add_deployment_operations(out, scheduler);
-  add("ListTagsForResource", structure({required("resourceArn", text())}), &Api::list_resource_tags);
+  const auto tagged = [](const Call& call) { return get_string(call.input, "resourceArn"); };
+  add("ListTagsForResource", structure({required("resourceArn", text())}), &Api::list_resource_tags, tagged);
   const auto tagging = [api](bool adding) {
     return [api, adding](Call call) { return api->tag(std::move(call), adding); };
   };
   out.operations.push_back({.name = "TagResource",
                             .input = structure({required("resourceArn", text()), required("tags", tags_shape())}),
-                            .handler = tagging(true)});
+                            .handler = tagging(true),
+                            .resource = tagged});
   out.operations.push_back({.name = "UntagResource",
                             .input = structure({required("resourceArn", text()), required("tagKeys", list(text()))}),
-                            .handler = tagging(false)});
+                            .handler = tagging(false),
+                            .resource = tagged});
+  for (Operation& operation : out.operations) {
+    if (operation.name == "CreateService" || operation.name == "UpdateService") {
+      const char* member = operation.name == "CreateService" ? "serviceName" : "service";
+      operation.keys = [&scheduler, member](const Call& call) { return service_keys(scheduler, call, member); };
+    } else if (operation.name == "DeleteService") {
+      operation.keys = [](const Call& call) { return cluster_key(call, "service"); };
+    } else if (operation.name == "DescribeServices" || operation.name == "ListServices") {
+      operation.keys = [](const Call& call) { return cluster_key(call); };
+    }
+    if (operation.name == "DescribeServices")
+      operation.also = [](const Call& call) { return others(services_named(call), "ecs:DescribeServices"); };
+    if (operation.name == "CreateService")
+      operation.also = [](const Call& call) { return tagging_of(call, service_resource(call, "serviceName")); };
+  }
   return out;
 }
 

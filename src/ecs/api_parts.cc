@@ -20,6 +20,17 @@ std::string cluster_of(const json::object& input, const char* named) {
   return "default";
 }
 
+wire::ConditionKeys cluster_key(const wire::Call& call, const char* named) {
+  return {{"ecs:cluster", {call.place.arn("ecs", "cluster/" + cluster_of(call.input, named))}}};
+}
+
+std::vector<wire::Need> others(const std::vector<std::string>& resources, std::string_view action) {
+  std::vector<wire::Need> needs;
+  for (std::size_t i = 1; i < resources.size(); ++i)
+    needs.push_back({.action = std::string(action), .resource = resources[i], .keys = {}});
+  return needs;
+}
+
 wire::Answer answer_with(const char* member, json::value value) {
   wire::Answer answer;
   answer.output[member] = std::move(value);

@@ -28,6 +28,14 @@ std::string last_part(const std::string& name);
 // Of the member `cluster`; else of the ARN in the member `named` ("service", "task"); else "default".
 std::string cluster_of(const json::object& input, const char* named = nullptr);
 
+// ---- what policies may ask of a call (https://docs.aws.amazon.com/service-authorization/latest/reference/
+// list_amazonelasticcontainerservice.html) ----
+
+// "ecs:cluster"; `named` as of cluster_of().
+wire::ConditionKeys cluster_key(const wire::Call& call, const char* named = nullptr);
+// The resources after the first: each needs `action` as well.
+std::vector<wire::Need> others(const std::vector<std::string>& resources, std::string_view action);
+
 wire::Answer answer_with(const char* member, json::value value);
 json::object missing(const std::string& arn);  // An entry of `failures`.
 

@@ -247,5 +247,48 @@ TEST_F(ApiTest, TagsOfAServiceReachItsTasksIfItSaysSo) {
             "InvalidParameterException");
 }
 
+// ---- what policies may ask ----
+
+class PermitTest : public ApiTest {
+ protected:
+  const wire::Operation& operation(const std::string& name) {
+    return *std::ranges::find(api->operations, name, &wire::Operation::name);
+  }
+  static wire::Call call(json::object input) { return {.input = std::move(input), .place = Place{}}; }
+};
+
+TEST_F(PermitTest, UpdateServiceTellsClusterAndTaskDefinition) {
+  const auto update = operation("UpdateService");
+  const auto keys = update.keys(call({{"cluster", "c"}, {"service", "s"}, {"taskDefinition", "f"}}));
+  EXPECT_EQ(keys.at("ecs:cluster").front(), Place{}.arn("ecs", "cluster/c"));
+  EXPECT_EQ(keys.at("ecs:task-definition").front(), Place{}.arn("ecs", "task-definition/f:1"));
+  EXPECT_FALSE(update.keys(call({{"cluster", "c"}, {"service", "s"}, {"forceNewDeployment", true}}))
+                   .contains("ecs:task-definition"));
+}
+
+TEST_F(PermitTest, ADefinitionsRolesArePassedAndItsTagsPut) {
+  const auto needs = operation("RegisterTaskDefinition")
+                         .also(call({{"family", "f"},
+                                     {"taskRoleArn", "arn:aws:iam::000000000000:role/t"},
+                                     {"executionRoleArn", "e"},
+                                     {"tags", json::array{json::object{{"key", "k"}, {"value", "v"}}}}}));
+  ASSERT_EQ(needs.size(), 3U);
+  EXPECT_EQ(needs[0].resource, "arn:aws:iam::000000000000:role/t");
+  EXPECT_EQ(needs[1].resource, "arn:aws:iam::000000000000:role/e");
+  EXPECT_EQ(needs[1].keys.at("iam:passedtoservice").front(), "ecs-tasks.amazonaws.com");
+  EXPECT_EQ(needs[2].action, "ecs:TagResource");
+  EXPECT_TRUE(operation("RegisterTaskDefinition").also(call({{"family", "f"}})).empty());
+}
+
+TEST_F(PermitTest, EveryResourceThatACallNamesIsAskedAbout) {
+  const auto describe = operation("DescribeServices");
+  const auto two = call({{"cluster", "c"}, {"services", json::array{"a", "b"}}});
+  EXPECT_EQ(describe.resource(two), Place{}.arn("ecs", "service/c/a"));
+  ASSERT_EQ(describe.also(two).size(), 1U);
+  EXPECT_EQ(describe.also(two).front().resource, Place{}.arn("ecs", "service/c/b"));
+  const auto tasks = call({{"cluster", "c"}, {"tasks", json::array{"t1", "t2", "t3"}}});
+  EXPECT_EQ(operation("DescribeTasks").also(tasks).size(), 2U);
+}
+
 }  // namespace
 }  // namespace slipway::ecs

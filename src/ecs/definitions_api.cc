@@ -138,6 +138,26 @@ class DefinitionsApi {
   Scheduler& scheduler_;
 };
 
+std::string family_arn(const Call& call) {
+  return call.place.arn("ecs", "task-definition/" + get_string(call.input, "family") + ":*");
+}
+
+// Its roles are handed to the tasks; its tags need ecs:TagResource.
+std::vector<wire::Need> registering(const Call& call) {
+  std::vector<wire::Need> needs;
+  for (const char* member : {"taskRoleArn", "executionRoleArn"}) {
+    const std::string role = get_string(call.input, member);
+    if (role.empty()) continue;
+    needs.push_back(
+        {.action = "iam:PassRole",
+         .resource = parse_arn(role) ? role : fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role),
+         .keys = {{"iam:passedtoservice", {"ecs-tasks.amazonaws.com"}}}});
+  }
+  if (!get_array(call.input, "tags").empty())
+    needs.push_back({.action = "ecs:TagResource", .resource = family_arn(call), .keys = {}});
+  return needs;
+}
+
 using Method = task<Result<Answer>> (DefinitionsApi::*)(Call);
 
 }  // namespace
@@ -152,9 +172,8 @@ void add_definition_operations(wire::Service& out, Scheduler& scheduler) {
                               .handler = [api, method](Call call) { return ((*api).*method)(std::move(call)); },
                               .resource = std::move(resource)});
   };
-  add("RegisterTaskDefinition", task_definition_shape(), &DefinitionsApi::create, [](const Call& call) {
-    return call.place.arn("ecs", "task-definition/" + get_string(call.input, "family") + ":*");
-  });
+  add("RegisterTaskDefinition", task_definition_shape(), &DefinitionsApi::create, family_arn);
+  out.operations.back().also = registering;
   add("DescribeTaskDefinition",
       structure({required("taskDefinition", text(1)), optional("include", list(one_of({"TAGS"})))}),
       &DefinitionsApi::describe);

@@ -131,10 +131,10 @@ class DeploymentsApi {
   Scheduler& scheduler_;
 };
 
-// The first resource that a call names, for iam.
+// The first resource that a call names, for iam; the others are needs of their own.
 std::string first_of(const Call& call, const char* member) {
   const auto all = get_strings(call.input, member);
-  return all.size() == 1 ? all.front() : "*";
+  return all.empty() ? "*" : all.front();
 }
 
 }  // namespace
@@ -149,15 +149,26 @@ void add_deployment_operations(wire::Service& out, Scheduler& scheduler) {
                                 [](const Call& call) {
                                   return call.place.arn("ecs", "service/" + cluster_of(call.input, "service") + "/" +
                                                                    last_part(get_string(call.input, "service")));
-                                }});
+                                },
+                            .keys = [](const Call& call) { return cluster_key(call, "service"); }});
   out.operations.push_back({.name = "DescribeServiceDeployments",
                             .input = structure({required("serviceDeploymentArns", list(text(1), 1, 20))}),
                             .handler = [api](Call call) { return api->describe(std::move(call)); },
-                            .resource = [](const Call& call) { return first_of(call, "serviceDeploymentArns"); }});
+                            .resource = [](const Call& call) { return first_of(call, "serviceDeploymentArns"); },
+                            .also =
+                                [](const Call& call) {
+                                  return others(get_strings(call.input, "serviceDeploymentArns"),
+                                                "ecs:DescribeServiceDeployments");
+                                }});
   out.operations.push_back({.name = "DescribeServiceRevisions",
                             .input = structure({required("serviceRevisionArns", list(text(1), 1, 20))}),
                             .handler = [api](Call call) { return api->describe_revisions(std::move(call)); },
-                            .resource = [](const Call& call) { return first_of(call, "serviceRevisionArns"); }});
+                            .resource = [](const Call& call) { return first_of(call, "serviceRevisionArns"); },
+                            .also =
+                                [](const Call& call) {
+                                  return others(get_strings(call.input, "serviceRevisionArns"),
+                                                "ecs:DescribeServiceRevisions");
+                                }});
   out.operations.push_back(
       {.name = "StopServiceDeployment",
        .input =

@@ -215,6 +215,11 @@ void add_task_operations(wire::Service& out, Scheduler& scheduler) {
   const auto task_arn = [](const Call& call, const std::string& id) {
     return call.place.arn("ecs", "task/" + cluster_of(call.input) + "/" + last_part(id));
   };
+  const auto tasks_named = [task_arn](const Call& call) {
+    std::vector<std::string> arns;
+    for (const std::string& id : get_strings(call.input, "tasks")) arns.push_back(task_arn(call, id));
+    return arns;
+  };
   const Member cluster = optional("cluster", text());
   add("RunTask", run_task_shape(), &TasksApi::run);
   add("StartTask", start_task_shape(), &TasksApi::start);
@@ -222,16 +227,24 @@ void add_task_operations(wire::Service& out, Scheduler& scheduler) {
       [task_arn](const Call& call) { return task_arn(call, get_string(call.input, "task")); });
   add("DescribeTasks",
       structure({cluster, required("tasks", list(text(1), 0, 100)), optional("include", list(one_of({"TAGS"})))}),
-      &TasksApi::describe, [task_arn](const Call& call) {
-        const auto all = get_strings(call.input, "tasks");
-        return all.empty() ? std::string("*") : task_arn(call, all.front());
+      &TasksApi::describe, [tasks_named](const Call& call) {
+        const auto all = tasks_named(call);
+        return all.empty() ? std::string("*") : all.front();
       });
+  out.operations.back().also = [tasks_named](const Call& call) {
+    return others(tasks_named(call), "ecs:DescribeTasks");
+  };
   add("ListTasks",
       paging_shape({cluster, optional("serviceName", text()), optional("family", text()), optional("startedBy", text()),
                     optional("desiredStatus", one_of({"RUNNING", "PENDING", "STOPPED"})),
                     optional("launchType", one_of({"EC2", "FARGATE", "EXTERNAL"})),
                     refused("containerInstance", text(), "there are no container instances")}),
       &TasksApi::list);
+  for (Operation& operation : out.operations) {
+    for (const std::string_view known : {"RunTask", "StartTask", "StopTask", "DescribeTasks", "ListTasks"}) {
+      if (operation.name == known) operation.keys = [](const Call& call) { return cluster_key(call); };
+    }
+  }
 }
 
 }  // namespace slipway::ecs

@@ -159,6 +159,10 @@ bool principal_fits(const json::object& statement, const Request& request) {
     const auto services = texts_of(by_kind, "Service");
     return std::ranges::find(services, request.principal_service) != services.end();
   }
+  if (!request.principal_federated.empty()) {
+    const auto providers = texts_of(by_kind, "Federated");
+    return std::ranges::find(providers, request.principal_federated) != providers.end();
+  }
   for (const std::string& aws : texts_of(by_kind, "AWS")) {
     const bool account =
         aws == request.principal_account || aws == "arn:aws:iam::" + request.principal_account + ":root";
@@ -292,19 +296,26 @@ Result<void> check_statement(const json::object& statement, bool trust) {
 
 }  // namespace
 
-Decision evaluate(const std::vector<json::object>& policies, const Request& request, bool with_principal) {
-  bool allowed = false;
+Judgement judge(const std::vector<json::object>& policies, const Request& request, bool with_principal) {
+  Judgement judgement;
   for (const json::object& policy : policies) {
+    std::size_t number = 0;
     for (const json::object& statement : statements_of(policy)) {
+      ++number;
       if (with_principal && !principal_fits(statement, request)) continue;
       if (!action_fits(statement, request.action) || !resource_fits(statement, request.resource) ||
           !conditions_hold(statement, request.keys))
         continue;
-      if (get_string(statement, "Effect") == "Deny") return Decision::explicitly_denied;
-      allowed = true;
+      const std::string name = get_string(statement, "Sid", fmt::format("statement {}", number));
+      if (get_string(statement, "Effect") == "Deny") return {Decision::explicitly_denied, name};
+      if (judgement.decision != Decision::allowed) judgement = {Decision::allowed, name};
     }
   }
-  return allowed ? Decision::allowed : Decision::implicitly_denied;
+  return judgement;
+}
+
+Decision evaluate(const std::vector<json::object>& policies, const Request& request, bool with_principal) {
+  return judge(policies, request, with_principal).decision;
 }
 
 Decision evaluate_of_resource(std::string_view policy, const Request& request, const std::string& role_arn) {

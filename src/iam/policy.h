@@ -18,7 +18,8 @@ struct Request {
   std::string principal_arn;   // For policies with a Principal: of a user or of a role's session.
   std::string principal_role;  // Of a session: its role's ARN, by which policies mean all its sessions.
   std::string principal_account;
-  std::string principal_service;  // "lambda.amazonaws.com"; empty for users and roles.
+  std::string principal_service;    // "lambda.amazonaws.com"; empty for users and roles.
+  std::string principal_federated;  // ARN of the OIDC provider that speaks for who asks; else empty.
   ConditionKeys keys;
 };
 
@@ -27,6 +28,13 @@ enum class Decision { allowed, explicitly_denied, implicitly_denied };
 // What the policies together say: an explicit Deny wins, then an Allow, else it is denied.  `with_principal`:
 // statements must name who asks (trust and resource policies).
 Decision evaluate(const std::vector<json::object>& policies, const Request& request, bool with_principal);
+
+// The same, and the statement that decided: its Sid, else "statement 2"; empty when none did.
+struct Judgement {
+  Decision decision = Decision::implicitly_denied;
+  std::string statement;
+};
+Judgement judge(const std::vector<json::object>& policies, const Request& request, bool with_principal);
 
 // What a resource's own policy ("" for none) says of a caller of its account.  `role_arn`: the role behind a session,
 // which the policy may name instead of it.  Naming the account denies to all of it, but allows nobody by itself: that

@@ -912,8 +912,11 @@ wire::Service service(Functions& functions) {
   add("ListTags", "GET", tags, {resource}, &Api::list_tags);
   for (Operation& operation : out.operations) {
     if (operation.name != "CreateFunction" && operation.name != "UpdateFunctionConfiguration") continue;
-    operation.passed_role = [](const Call& call) { return get_string(call.input, "Role"); };
-    operation.passed_to = "lambda.amazonaws.com";
+    operation.also = [](const Call& call) {
+      const std::string role = get_string(call.input, "Role");
+      if (role.empty()) return std::vector<Need>{};
+      return std::vector<Need>{{"iam:PassRole", role, {{"iam:passedtoservice", {"lambda.amazonaws.com"}}}}};
+    };
   }
   return out;
 }

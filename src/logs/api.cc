@@ -393,8 +393,12 @@ wire::Service service(Archive& archive) {
                               .resource =
                                   [](const Call& call) {
                                     const std::string group = group_name(call.input);
-                                    return group.empty() ? std::string("*")
-                                                         : call.place.arn("logs", "log-group:" + group + ":*");
+                                    if (group.empty()) return std::string("*");
+                                    const std::string stream = get_string(call.input, "logStreamName");
+                                    // Of a stream; making one is an action on its group.
+                                    if (!stream.empty() && call.operation != "CreateLogStream")
+                                      return call.place.arn("logs", "log-group:" + group + ":log-stream:" + stream);
+                                    return call.place.arn("logs", "log-group:" + group + ":*");
                                   }});
   };
   const Shape group_text = text(1, 512, "[\\.\\-_/#A-Za-z0-9]+");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "base/digest.h"
 #include "base/log.h"
@@ -11,25 +12,37 @@
 #include "host/files.h"
 #include "region/blueprint.h"
 #include "region/package.h"
+#include "render/policies.h"
 
 namespace slipway::region {
 namespace {
 
 constexpr long long kFunctionMemoryMiB = 128;
 constexpr long long kFunctionTimeoutSeconds = 60;
+constexpr std::string_view kOurs = "slipway-";      // What the names of all that is made here begin with.
+constexpr std::string_view kTargetId = "deployer";  // Of each rule.
 
 // Carries out one blueprint after the other.
 class Applier {
  public:
-  Applier(ApplyParts parts, config::Config config) : parts_(std::move(parts)), config_(std::move(config)) {}
+  Applier(ApplyParts parts, config::Config config)
+      : parts_(std::move(parts)),
+        config_(std::move(config)),
+        account_(account_of(parts_.context.place)),
+        names_(config_),
+        rules_(deployer_rules(config_, parts_.context.place)) {}
 
   task<Result<void>> run() {
     auto queue = co_await make_queue();
     if (!queue) co_return fail(queue);
-    auto role = co_await make_role();
-    if (!role) co_return fail(role);
+    for (const RoleBlueprint& blueprint : roles(config_, parts_.context.place)) {
+      auto role = co_await make_role(blueprint);
+      if (!role) co_return fail(role);
+    }
     auto function = co_await make_function();
     if (!function) co_return fail(function);
+    auto permitted = co_await permit_rules();
+    if (!permitted) co_return fail(permitted);
     if (std::ranges::any_of(config_.services, [](const auto& entry) { return entry.second.listen != 0; })) {
       auto balancer = co_await make_balancer();
       if (!balancer) co_return fail(balancer);
@@ -38,16 +51,12 @@ class Applier {
       const auto blueprint = service_blueprint(config_, service, parts_.registry_host, parts_.context.place);
       auto made = co_await make_service(blueprint);
       if (!made) co_return fail(made);
-      auto ruled = co_await make_rule(blueprint.rule);
-      if (!ruled) co_return fail(ruled);
     }
-    // A function of the user's own expects pushes and nothing else.
-    const auto rules = config_.function ? std::vector<json::object>{} : deployer_rules(config_, parts_.context.place);
-    for (const json::object& rule : rules) {
+    for (const json::object& rule : rules_) {
       auto ruled = co_await make_rule(rule);
       if (!ruled) co_return fail(ruled);
     }
-    co_return Result<void>{};
+    co_return co_await remove_stale_rules();
   }
 
  private:
@@ -83,29 +92,25 @@ class Applier {
   }
 
   task<Result<void>> make_queue() {
-    const json::object input = {{"QueueName", kDeadLetterQueue}};
+    const json::object input = {{"QueueName", names_.dead_letters}};
     auto made = co_await ensure("sqs", "CreateQueue", input, "QueueAlreadyExists");
     if (!made) co_return fail(made);
-    const auto& place = parts_.context.place;
     const json::object attributes = {
-        {"QueueUrl", fmt::format("/{}/{}", place.account, kDeadLetterQueue)},
-        {"Attributes",
-         json::object{{"Policy", json::serialize(dead_letter_policy(arn("sqs", kDeadLetterQueue), place))}}}};
+        {"QueueUrl", fmt::format("/{}/{}", account_.id, names_.dead_letters)},
+        {"Attributes", json::object{{"Policy", json::serialize(render::queue_policy(config_, account_))}}}};
     auto opened = co_await call("sqs", "SetQueueAttributes", attributes);
     if (!opened) co_return fail(opened);
     co_return Result<void>{};
   }
 
-  task<Result<void>> make_role() {
-    const json::object role = {{"RoleName", kDeployerRole},
-                               {"AssumeRolePolicyDocument", json::serialize(lambda_trust_policy())},
-                               {"Description", "What Slipway's deployer may do"}};
-    auto made = co_await ensure("iam", "CreateRole", role, "EntityAlreadyExists");
+  task<Result<void>> make_role(RoleBlueprint blueprint) {
+    auto made = co_await ensure("iam", "CreateRole", blueprint.role, "EntityAlreadyExists");
     if (!made) co_return fail(made);
-    const json::object policy = {{"RoleName", kDeployerRole},
-                                 {"PolicyName", "deploy"},
-                                 {"PolicyDocument", json::serialize(deployer_policy(config_, parts_.context.place))}};
-    auto put = co_await call("iam", "PutRolePolicy", policy);
+    const json::object trust = {{"RoleName", blueprint.role.at("RoleName")},
+                                {"PolicyDocument", blueprint.role.at("AssumeRolePolicyDocument")}};
+    auto trusted = co_await call("iam", "UpdateAssumeRolePolicy", trust);
+    if (!trusted) co_return fail(trusted);
+    auto put = co_await call("iam", "PutRolePolicy", blueprint.policy);
     if (!put) co_return fail(put);
     co_return Result<void>{};
   }
@@ -167,14 +172,14 @@ class Applier {
     const auto timeout =
         config_.function ? config_.function->timeout.count() / 1000 : kFunctionTimeoutSeconds + longest.count() / 1000;
     const long long memory = config_.function ? config_.function->memory : kFunctionMemoryMiB;
-    return {{"FunctionName", kDeployerFunction},
+    return {{"FunctionName", names_.deployer},
             {"Runtime", config_.function ? config_.function->runtime : "provided.al2023"},
             {"Handler", config_.function ? config_.function->handler : "bootstrap"},
-            {"Role", fmt::format("arn:aws:iam::{}:role/{}", parts_.context.place.account, kDeployerRole)},
+            {"Role", fmt::format("arn:aws:iam::{}:role/{}", parts_.context.place.account, names_.deployer)},
             {"Timeout", timeout},
             {"MemorySize", memory},
             {"Environment", json::object{{"Variables", variables}}},
-            {"DeadLetterConfig", json::object{{"TargetArn", arn("sqs", kDeadLetterQueue)}}}};
+            {"DeadLetterConfig", json::object{{"TargetArn", arn("sqs", names_.dead_letters)}}}};
   }
 
   // Changes with the code and the configuration of the function; packing seven megabytes to compare them would take
@@ -192,11 +197,11 @@ class Applier {
   }
 
   task<Result<void>> make_function() {
-    const json::object which = {{"FunctionName", kDeployerFunction}};
+    const json::object which = {{"FunctionName", names_.deployer}};
     auto there = co_await call("lambda", "GetFunctionConfiguration", which);
     if (!there && there.error().fault != Fault::not_found) co_return fail(there);
     const std::string fingerprint = function_fingerprint();
-    if (there && applied("function " + std::string(kDeployerFunction)) == fingerprint) co_return Result<void>{};
+    if (there && applied("function " + names_.deployer) == fingerprint) co_return Result<void>{};
     const auto zip = function_zip();
     if (!zip) co_return fail(zip);
     const std::string code_sha256 = base64_encode(sha256(*zip));
@@ -206,7 +211,7 @@ class Applier {
       auto made = co_await call("lambda", "CreateFunction", input);
       if (!made) co_return fail(made);
     } else if (get_string(*there, "CodeSha256") != code_sha256) {
-      const json::object code = {{"FunctionName", kDeployerFunction}, {"ZipFile", base64_encode(*zip)}};
+      const json::object code = {{"FunctionName", names_.deployer}, {"ZipFile", base64_encode(*zip)}};
       auto updated = co_await call("lambda", "UpdateFunctionCode", code);
       if (!updated) co_return fail(updated);
     }
@@ -215,22 +220,39 @@ class Applier {
       if (!configured) co_return fail(configured);
     }
     // One deployer at a time: two that read and then write the same service would race (design: rule 4).
-    const json::object concurrency = {{"FunctionName", kDeployerFunction}, {"ReservedConcurrentExecutions", 1}};
+    const json::object concurrency = {{"FunctionName", names_.deployer}, {"ReservedConcurrentExecutions", 1}};
     auto limited = co_await call("lambda", "PutFunctionConcurrency", concurrency);
     if (!limited) co_return fail(limited);
-    const std::vector<std::pair<std::string, std::string>> callers = {{"slipway-events", "slipway-push-*"},
-                                                                      {"slipway-verdicts", std::string(kVerdictRule)},
-                                                                      {"slipway-sweep", std::string(kSweepRule)}};
-    for (const auto& [statement, rule] : callers) {
-      const json::object permission = {{"FunctionName", kDeployerFunction},
-                                       {"StatementId", statement},
+    co_return co_await remember("function " + names_.deployer, fingerprint);
+  }
+
+  // Each rule may invoke the function, and nothing else may; statements of rules that are gone go too.
+  task<Result<void>> permit_rules() {
+    const json::object which = {{"FunctionName", names_.deployer}};
+    auto there = co_await call("lambda", "GetPolicy", which);
+    if (!there && there.error().fault != Fault::not_found) co_return fail(there);
+    std::set<std::string> stale;
+    const auto policy = parse_json(there ? get_string(*there, "Policy") : "{}");
+    for (const json::value& statement : get_array(policy->as_object(), "Statement"))
+      stale.insert(get_string(statement.as_object(), "Sid"));
+    for (const json::object& rule : rules_) {
+      const std::string name = get_string(rule, "Name");
+      if (stale.erase(name) > 0) continue;
+      const json::object permission = {{"FunctionName", names_.deployer},
+                                       {"StatementId", name},
                                        {"Action", "lambda:InvokeFunction"},
                                        {"Principal", "events.amazonaws.com"},
-                                       {"SourceArn", arn("events", "rule/" + rule)}};
-      auto permitted = co_await ensure("lambda", "AddPermission", permission, "ResourceConflictException");
+                                       {"SourceArn", arn("events", "rule/" + name)}};
+      auto permitted = co_await call("lambda", "AddPermission", permission);
       if (!permitted) co_return fail(permitted);
     }
-    co_return co_await remember("function " + std::string(kDeployerFunction), fingerprint);
+    for (const std::string& statement : stale) {
+      if (!statement.starts_with(kOurs)) continue;
+      const json::object gone = {{"FunctionName", names_.deployer}, {"StatementId", statement}};
+      auto removed = co_await call("lambda", "RemovePermission", gone);
+      if (!removed) co_return fail(removed);
+    }
+    co_return Result<void>{};
   }
 
   task<Result<void>> make_balancer() {
@@ -355,9 +377,9 @@ class Applier {
     const std::string name = get_string(rule, "Name");
     auto put = co_await call("events", "PutRule", rule);
     if (!put) co_return fail(put);
-    const json::object target = {{"Id", "deployer"},
-                                 {"Arn", arn("lambda", fmt::format("function:{}", kDeployerFunction))},
-                                 {"DeadLetterConfig", json::object{{"Arn", arn("sqs", kDeadLetterQueue)}}}};
+    const json::object target = {{"Id", kTargetId},
+                                 {"Arn", arn("lambda", fmt::format("function:{}", names_.deployer))},
+                                 {"DeadLetterConfig", json::object{{"Arn", arn("sqs", names_.dead_letters)}}}};
     const json::object targets = {{"Rule", name}, {"Targets", json::array{target}}};
     auto aimed = co_await call("events", "PutTargets", targets);
     if (!aimed) co_return fail(aimed);
@@ -367,8 +389,36 @@ class Applier {
     co_return Result<void>{};
   }
 
+  // Rules that an earlier configuration made: of services that are gone, or of another project.  They would go on
+  // calling a deployer.  Ours are known by their name and their target.
+  task<Result<void>> remove_stale_rules() {
+    const json::object ours = {{"NamePrefix", kOurs}};
+    auto listed = co_await call("events", "ListRules", ours);
+    if (!listed) co_return fail(listed);
+    for (const json::value& rule : get_array(*listed, "Rules")) {
+      const std::string name = get_string(rule.as_object(), "Name");
+      const auto same = [&name](const json::object& wanted) { return get_string(wanted, "Name") == name; };
+      if (std::ranges::any_of(rules_, same)) continue;
+      const json::object which = {{"Rule", name}};
+      auto aimed = co_await call("events", "ListTargetsByRule", which);
+      if (!aimed) co_return fail(aimed);
+      const json::array targets = get_array(*aimed, "Targets");
+      if (targets.size() != 1 || get_string(targets.front().as_object(), "Id") != kTargetId) continue;
+      const json::object target = {{"Rule", name}, {"Ids", json::array{kTargetId}}};
+      auto parted = co_await call("events", "RemoveTargets", target);
+      if (!parted) co_return fail(parted);
+      const json::object gone = {{"Name", name}};
+      auto removed = co_await call("events", "DeleteRule", gone);
+      if (!removed) co_return fail(removed);
+    }
+    co_return Result<void>{};
+  }
+
   ApplyParts parts_;
   config::Config config_;
+  render::Account account_;
+  render::Names names_;
+  std::vector<json::object> rules_;
   std::string balancer_arn_;
 };
 

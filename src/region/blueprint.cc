@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "ecs/definition_rules.h"
 #include "render/events.h"
+#include "render/policies.h"
 
 namespace slipway::region {
 namespace {
@@ -90,79 +91,55 @@ ServiceBlueprint service_blueprint(const config::Config& config, const config::S
                         json::object{{"awsvpcConfiguration", json::object{{"subnets", json::array{"subnet-slipway"}},
                                                                           {"assignPublicIp", "ENABLED"}}}}},
                        {"deploymentConfiguration", deployment_configuration(service.deploy)}};
-  blueprint.rule_name = fmt::format("slipway-push-{}", service.family).substr(0, 64);
-  blueprint.rule = {{"Name", blueprint.rule_name},
-                    {"State", "ENABLED"},
-                    {"Description", fmt::format("Pushes to {} that {} runs", service.repository, service.key)},
-                    {"EventPattern", json::serialize(render::push_pattern(service.repository, {&service}))}};
   blueprint.fingerprint = sha256_hex(json::serialize(blueprint.task_definition) + json::serialize(blueprint.service));
   return blueprint;
 }
 
+render::Account account_of(const Place& place) {
+  return {.partition = render::partition_of(place.region), .id = place.account, .region = place.region};
+}
+
 std::vector<json::object> deployer_rules(const config::Config& config, const Place& place) {
-  const render::Account account{.id = place.account, .region = place.region};
-  return {{{"Name", kVerdictRule},
-           {"State", "ENABLED"},
-           {"Description", "How deployments end"},
-           {"EventPattern", json::serialize(render::verdict_pattern(config, account))}},
-          {{"Name", kSweepRule},
-           {"State", "ENABLED"},
-           {"Description", "Looks for pushes whose event was lost"},
-           {"ScheduleExpression", render::sweep_schedule(config)}}};
+  const render::Names names(config);
+  std::vector<json::object> rules;
+  for (const std::string& repository : render::repositories(config))
+    rules.push_back({{"Name", names.push_rule(repository)},
+                     {"State", "ENABLED"},
+                     {"Description", "Pushes to " + repository + " that deploy"},
+                     {"EventPattern", json::serialize(render::push_pattern(config, repository))}});
+  if (config.function) return rules;
+  rules.push_back({{"Name", names.verdict_rule},
+                   {"State", "ENABLED"},
+                   {"Description", "How deployments end"},
+                   {"EventPattern", json::serialize(render::verdict_pattern(config, account_of(place)))}});
+  rules.push_back({{"Name", names.sweep_rule},
+                   {"State", "ENABLED"},
+                   {"Description", "Looks for pushes whose event was lost"},
+                   {"ScheduleExpression", render::sweep_schedule(config)}});
+  return rules;
 }
 
-json::object lambda_trust_policy() {
-  return {{"Version", "2012-10-17"},
-          {"Statement", json::array{json::object{{"Effect", "Allow"},
-                                                 {"Principal", json::object{{"Service", "lambda.amazonaws.com"}}},
-                                                 {"Action", "sts:AssumeRole"}}}}};
-}
-
-json::object dead_letter_policy(const std::string& queue_arn, const Place& place) {
-  const json::object rules = {{"ArnLike", json::object{{"aws:SourceArn", place.arn("events", "rule/*")}}}};
-  return {{"Version", "2012-10-17"},
-          {"Statement", json::array{json::object{{"Effect", "Allow"},
-                                                 {"Principal", json::object{{"Service", "events.amazonaws.com"}}},
-                                                 {"Action", "sqs:SendMessage"},
-                                                 {"Resource", queue_arn},
-                                                 {"Condition", rules}}}}};
-}
-
-json::object deployer_policy(const config::Config& config, const Place& place) {
-  json::array repositories;
-  json::array services;
-  json::array tasks;
-  for (const auto& [name, service] : config.services) {
-    repositories.emplace_back(place.arn("ecr", "repository/" + service.repository));
-    services.emplace_back(place.arn("ecs", fmt::format("service/{}/{}", service.cluster, service.name)));
-    tasks.emplace_back(place.arn("ecs", fmt::format("task/{}/*", service.cluster)));
-  }
-  const json::array statements = {
-      json::object{{"Sid", "ReadImages"},
-                   {"Effect", "Allow"},
-                   {"Action", json::array{"ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:BatchGetImage"}},
-                   {"Resource", repositories}},
-      json::object{{"Sid", "UpdateServices"},
-                   {"Effect", "Allow"},
-                   {"Action", json::array{"ecs:DescribeServices", "ecs:UpdateService", "ecs:ListServiceDeployments"}},
-                   {"Resource", services}},
-      json::object{
-          {"Sid", "ReadTasks"}, {"Effect", "Allow"}, {"Action", json::array{"ecs:DescribeTasks"}}, {"Resource", tasks}},
-      // These actions know no resource
-      // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html).
-      json::object{{"Sid", "TaskDefinitions"},
-                   {"Effect", "Allow"},
-                   {"Action", json::array{"ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTasks",
-                                          "ecs:TagResource", "ecs:UntagResource"}},
-                   {"Resource", "*"}},
-      // For the verdict: what failed tasks wrote, and where the load balancer listens.
-      json::object{{"Sid", "ReadEvidence"},
-                   {"Effect", "Allow"},
-                   {"Action", json::array{"logs:GetLogEvents", "elasticloadbalancing:DescribeTargetGroups",
-                                          "elasticloadbalancing:DescribeLoadBalancers",
-                                          "elasticloadbalancing:DescribeListeners"}},
-                   {"Resource", "*"}}};
-  return {{"Version", "2012-10-17"}, {"Statement", statements}};
+std::vector<RoleBlueprint> roles(const config::Config& config, const Place& place) {
+  const render::Names names(config);
+  const render::Account account = account_of(place);
+  const auto role = [](const std::string& name, std::string_view about, const json::object& trust,
+                       std::string_view policy_name, const json::object& policy) {
+    return RoleBlueprint{
+        .role = {{"RoleName", name}, {"AssumeRolePolicyDocument", json::serialize(trust)}, {"Description", about}},
+        .policy = {{"RoleName", name}, {"PolicyName", policy_name}, {"PolicyDocument", json::serialize(policy)}}};
+  };
+  std::vector<RoleBlueprint> all = {role(names.deployer, "What Slipway's deployer may do",
+                                         render::service_trust("lambda.amazonaws.com"), "deploy",
+                                         render::deployer_policy(config, account))};
+  // Without a repository on GitHub nobody but the account's own identities takes CI's role.
+  json::object trust = {
+      {"Version", "2012-10-17"},
+      {"Statement", json::array{json::object{{"Effect", "Allow"},
+                                             {"Principal", json::object{{"AWS", account.iam_arn("root")}}},
+                                             {"Action", "sts:AssumeRole"}}}}};
+  if (config.github) trust = render::push_trust(config, account);
+  all.push_back(role(names.push_role, "What CI may do: push", trust, "push", render::push_policy(config, account)));
+  return all;
 }
 
 }  // namespace slipway::region

@@ -7,15 +7,9 @@
 #include "base/arn.h"
 #include "base/json.h"
 #include "config/config.h"
+#include "render/names.h"
 
 namespace slipway::region {
-
-// Names that the region gives to what it makes.
-constexpr std::string_view kDeployerRole = "slipway-deployer";
-constexpr std::string_view kDeployerFunction = "slipway-deployer";
-constexpr std::string_view kDeadLetterQueue = "slipway-dead-letters";
-constexpr std::string_view kVerdictRule = "slipway-verdicts";
-constexpr std::string_view kSweepRule = "slipway-sweep";
 
 // What one service needs, in the order in which it is made.
 struct ServiceBlueprint {
@@ -27,8 +21,6 @@ struct ServiceBlueprint {
   json::object listener;      // CreateListener, without LoadBalancerArn and target group; empty when it does not listen
   json::object task_definition;  // RegisterTaskDefinition
   json::object service;          // CreateService, without loadBalancers' target group ARN
-  std::string rule_name;
-  json::object rule;  // PutRule
   // Changes exactly when the configuration of the tasks or the service changes; what the deployer changed does not
   // count.
   std::string fingerprint;
@@ -37,13 +29,19 @@ struct ServiceBlueprint {
 ServiceBlueprint service_blueprint(const config::Config& config, const config::Service& service,
                                    const std::string& registry_host, const Place& place);
 
-// Inputs of PutRule: by what else the deployer is called, besides pushes: the ends of deployments, and the clock.
+// Where the region is, as rendered texts name it: names, roles and rules here are those of an AWS account.
+render::Account account_of(const Place& place);
+
+// Inputs of PutRule: pushes to the repositories, the ends of deployments, and the clock.  A function of the user's own
+// expects pushes and nothing else.
 std::vector<json::object> deployer_rules(const config::Config& config, const Place& place);
 
-// The policy of the deployer's role: read images and services, register and update, nothing else.
-json::object deployer_policy(const config::Config& config, const Place& place);
-json::object lambda_trust_policy();
-// Of the dead-letter queue: EventBridge may send for the rules of this place.
-json::object dead_letter_policy(const std::string& queue_arn, const Place& place);
+// Inputs of CreateRole and PutRolePolicy: the deployer's role and CI's, exactly as `slipway render policies` writes
+// them.
+struct RoleBlueprint {
+  json::object role;
+  json::object policy;
+};
+std::vector<RoleBlueprint> roles(const config::Config& config, const Place& place);
 
 }  // namespace slipway::region

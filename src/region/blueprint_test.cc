@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "render/policies.h"
+
 namespace slipway::region {
 namespace {
 
@@ -11,22 +13,24 @@ config::Config example(const char* tags) {
   return *config::parse(text, "test");
 }
 
-TEST(Blueprint, TheRuleHearsOfPushesToTheServicesRepository) {
-  const auto config = example("[latest]");
-  const auto rule = service_blueprint(config, config.services.begin()->second, "localhost:4566", {}).rule;
-  const auto pattern = parse_json(get_string(rule, "EventPattern"));
-  ASSERT_TRUE(pattern);
-  EXPECT_EQ(json::serialize(*find_path(*pattern, {"detail", "repository-name"})), R"(["backend"])");
-}
-
-TEST(Blueprint, TheDeployerHearsHowDeploymentsEndAndTheClock) {
+TEST(Blueprint, TheDeployerHearsOfPushesOfHowDeploymentsEndAndTheClock) {
   const auto rules = deployer_rules(example("[latest]"), {.account = "111122223333", .region = "eu-west-1"});
-  ASSERT_EQ(rules.size(), 2u);
-  const auto pattern = parse_json(get_string(rules[0], "EventPattern"));
+  ASSERT_EQ(rules.size(), 3u);
+  EXPECT_EQ(get_string(rules[0], "Name"), "slipway-car-push-backend");
+  const auto push = parse_json(get_string(rules[0], "EventPattern"));
+  ASSERT_TRUE(push);
+  EXPECT_EQ(json::serialize(*find_path(*push, {"detail", "repository-name"})), R"(["backend"])");
+  const auto pattern = parse_json(get_string(rules[1], "EventPattern"));
   ASSERT_TRUE(pattern);
   EXPECT_EQ(json::serialize(*find_path(*pattern, {"resources"})),
             R"(["arn:aws:ecs:eu-west-1:111122223333:service/car/rest"])");
-  EXPECT_EQ(get_string(rules[1], "ScheduleExpression"), "rate(5 minutes)");
+  EXPECT_EQ(get_string(rules[2], "ScheduleExpression"), "rate(5 minutes)");
+}
+
+TEST(Blueprint, AFunctionOfTheUsersOwnHearsOfPushesOnly) {
+  auto config = example("[latest]");
+  config.function = config::Function{};
+  EXPECT_EQ(deployer_rules(config, {}).size(), 1u);
 }
 
 TEST(Blueprint, TheFingerprintChangesWithTheTasksOnly) {
@@ -39,10 +43,17 @@ TEST(Blueprint, TheFingerprintChangesWithTheTasksOnly) {
   EXPECT_NE(service_blueprint(config, service, "localhost:4566", {}).fingerprint, before.fingerprint);
 }
 
-TEST(Blueprint, TheDeployerMayTouchItsOwnServicesOnly) {
-  const auto policy = json::serialize(deployer_policy(example("[latest]"), {}));
-  EXPECT_NE(policy.find("service/car/rest"), std::string::npos);
-  EXPECT_EQ(policy.find("ecs:*"), std::string::npos);
+TEST(Blueprint, TheRolesAreTheRenderedOnes) {
+  const Place place{.account = "111122223333", .region = "eu-west-1"};
+  const auto config = example("[latest]");
+  const auto made = roles(config, place);
+  ASSERT_EQ(made.size(), 2u);
+  EXPECT_EQ(get_string(made[0].role, "RoleName"), "slipway-car-deployer");
+  EXPECT_EQ(get_string(made[0].policy, "PolicyDocument"),
+            json::serialize(render::deployer_policy(config, account_of(place))));
+  EXPECT_EQ(get_string(made[1].role, "RoleName"), "slipway-car-push");
+  EXPECT_EQ(get_string(made[1].policy, "PolicyDocument"),
+            json::serialize(render::push_policy(config, account_of(place))));
 }
 
 }  // namespace

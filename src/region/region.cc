@@ -29,6 +29,7 @@
 #include "region/doors.h"
 #include "region/front_door.h"
 #include "region/package.h"
+#include "region/permit.h"
 #include "sqs/api.h"
 
 namespace slipway::region {
@@ -213,13 +214,9 @@ class Region {
     parts.allow = [this, open](const wire::Service& service, const wire::Operation& operation,
                                const wire::Call& call) -> Result<void> {
       if (open) return {};
-      const std::string action = operation.action.empty() ? service.name + ":" + operation.name : operation.action;
-      const std::string resource = operation.resource ? operation.resource(call) : "*";
-      const std::string policy = service.name == "ecr" ? registry_.policy_of(resource) : "";
-      auto allowed = authority_.authorize(call.caller, action, resource, {}, policy);
-      const std::string role = operation.passed_role ? operation.passed_role(call) : "";
-      if (!allowed || role.empty()) return allowed;
-      return authority_.authorize(call.caller, "iam:PassRole", role, {{"iam:passedtoservice", {operation.passed_to}}});
+      const bool registry = service.name == "ecr";
+      return permit(authority_, service, operation, call,
+                    registry ? registry_.policy_of(resource_of(operation, call)) : "");
     };
     parts.health = [this] {
       return json::object{{"status", "running"},

@@ -90,8 +90,8 @@ json::array deploying(const config::Config& config, const Account& account, cons
     const std::string arn = account.arn("ecs", fmt::format("service/{}/{}", service.cluster, service.name));
     json::object update = allow(fmt::format("Update{}", ++number), "ecs:UpdateService", arn);
     // With the condition, UpdateService without a task definition (forceNewDeployment alone) is refused; deploying by
-    // tag is just that, so it goes without.
-    if (service.deploy.pin == config::Deploy::Pin::digest)
+    // tag is just that, so it goes without, and so do functions of the user's own.
+    if (service.deploy.pin == config::Deploy::Pin::digest && !config.function)
       update = with(std::move(update), "ArnLike", "ecs:task-definition",
                     account.arn("ecs", "task-definition/" + service.family + ":*"));
     out.push_back(std::move(update));

@@ -46,6 +46,16 @@ struct Answer {
 
 using OperationHandler = std::function<task<Result<Answer>>(Call)>;
 
+// What conditions of policies may ask of a call; names in lower case: "ecs:cluster".
+using ConditionKeys = std::map<std::string, std::vector<std::string>>;
+
+// One thing more that the caller must be allowed for a call.
+struct Need {
+  std::string action;    // "iam:PassRole"
+  std::string resource;  // ARN
+  ConditionKeys keys;    // Besides those of the call.
+};
+
 struct Operation {
   std::string name;  // "PutRule"
   Shape input;
@@ -55,10 +65,11 @@ struct Operation {
   std::string path = {};
   // The resource that the caller must be allowed to use, for iam; empty function: "*".
   std::function<std::string(const Call&)> resource = {};
-  // A role that the call hands to a service, "" when none: the caller needs iam:PassRole on it as well.
-  std::function<std::string(const Call&)> passed_role = {};
-  std::string passed_to = {};  // "lambda.amazonaws.com"
-  std::string action = {};     // Where the IAM action differs from the name: "lambda:InvokeFunction" for Invoke.
+  std::string action = {};  // Where the IAM action differs from the name: "lambda:InvokeFunction" for Invoke.
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/ has which action knows which key.
+  std::function<ConditionKeys(const Call&)> keys = {};
+  // Roles that the call hands to a service, tags that it puts on what it makes, further resources that it names.
+  std::function<std::vector<Need>(const Call&)> also = {};
 };
 
 enum class Protocol { json_1_0, json_1_1, query, rest_json };
