@@ -111,6 +111,24 @@ TEST(Text, GlobMatchesAsShellsDo) {
   EXPECT_FALSE(glob_match("a*b", "axxc"));
 }
 
+TEST(Text, Utf8IsToldFromWhatLooksLikeIt) {
+  for (std::size_t before = 0; before < 20; ++before) {
+    for (std::size_t behind = 0; behind < 10; ++behind) {
+      const auto within = [&](std::string_view bytes) {
+        return is_utf8(std::string(before, 'a') + std::string(bytes) + std::string(behind, 'a'));
+      };
+      for (const auto* good : {"", "\x7F", "é", "€", "𐐀", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+        EXPECT_TRUE(within(good)) << good;
+      }
+      // Alone, cut off, overlong, a surrogate, beyond the last plane, no lead.
+      for (const auto* bad : {"\x80", "\xC3", "\xE2\x82", "\xF0\x90\x90", "\xC0\xAF", "\xC1\xBF", "\xE0\x9F\xBF",
+                              "\xF0\x8F\xBF\xBF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+        EXPECT_FALSE(within(bad)) << bad;
+      }
+    }
+  }
+}
+
 TEST(Text, PercentDecodingKeepsBrokenEscapes) {
   EXPECT_EQ(percent_decode("a%2Fb%zz%2"), "a/b%zz%2");
   EXPECT_EQ(percent_encode("a b/ü~"), "a%20b%2F%C3%BC~");

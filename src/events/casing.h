@@ -14,7 +14,6 @@ namespace slipway::events {
 char32_t next_character(std::string_view text, std::size_t& at);
 // A surrogate, which UTF-8 cannot spell, becomes '?', as in Java.
 void append_utf8(std::string& out, char32_t character);
-bool is_utf8(std::string_view text);  // Shortest forms only, no surrogates (RFC 3629).
 bool is_ascii(std::string_view text);
 
 enum class Part { whole, front, back };

@@ -1,6 +1,6 @@
 // Random patterns on random events: the matcher with all patterns at once must say of each what the reference says of
-// it alone; patterns come and go all the while.  And random texts: every kernel must accept what the byte-by-byte
-// reader accepts.
+// it alone; patterns come and go all the while.  And random texts, whole, damaged and cut off: every kernel must accept
+// what the byte-by-byte reader accepts, and find the tokens that are found byte by byte.
 //
 //     patterns_differential [CASES [SEED]]        a case is one pattern on one event; 60,000 unless told
 #include <algorithm>
@@ -76,7 +76,30 @@ class Maker {
       if (reference::compares(out)) return out;
     }
   }
+  // A long string with escapes anywhere.
+  std::string long_text() {
+    static const std::vector<std::string> kPieces = {"\\\\", "\\\"", "\\u00e9", "\\n",  "a",
+                                                     "é",    "𐐀",    "{[,:]}",  " 1.5 "};
+    std::string out = "\"" + std::string(below(70), 'x');
+    for (auto n = below(12); n > 0; --n) {
+      const auto& piece = of(kPieces);
+      for (auto k = 1 + below(4); k > 0; --k) out += piece;
+    }
+    return out + "\"";
+  }
+  std::string nested() {
+    std::string open;
+    std::string close;
+    for (auto n = below(140); n > 0; --n) {
+      const bool object = one_in(2);
+      open += object ? "{\"a\":" : "[";
+      close.insert(0, object ? "}" : "]");
+      if (one_in(4)) open += space();
+    }
+    return open + leaf() + close;
+  }
   std::string leaf() {
+    if (one_in(60)) return long_text();
     switch (below(8)) {
       case 0:
         return "null";
@@ -98,6 +121,7 @@ class Maker {
 
   std::string value(int depth) {
     if (depth == 0 || one_in(2)) return leaf();
+    if (one_in(60)) return nested();
     if (one_in(2)) return object(depth - 1);
     std::string out = "[" + space();
     const auto items = below(4);
@@ -237,25 +261,108 @@ struct Rule {
   Matcher::Rule id;
 };
 
-bool check_scan(Maker& make, const std::string& text) {
-  const auto broken = make.one_in(3) ? make.damaged(text) : text;
+// What a scan must find in a valid text.
+struct Found {
+  std::vector<std::uint32_t> tokens;
+  std::vector<std::uint8_t> kinds;
+  std::vector<std::uint32_t> partners;  // Of opening brackets; else 0.
+  bool operator==(const Found&) const = default;
+};
+
+Found found_by(const Scan& scan) {
+  Found out;
+  for (std::size_t i = 0; i < scan.size(); ++i) {
+    out.tokens.push_back(scan.tokens()[i]);
+    out.kinds.push_back(scan.kinds()[i]);
+    out.partners.push_back((scan.kinds()[i] & kOpen) != 0 ? scan.partners()[i] : 0);
+  }
+  return out;
+}
+
+Found found_byte_by_byte(const std::string& text) {
+  Found out;
+  std::vector<std::size_t> open;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto from = at;
+    int kind = 0;
+    switch (text[at++]) {
+      case ' ':
+      case '\t':
+      case '\n':
+      case '\r':
+        continue;
+      case '{':
+        kind = kOpen | kCurly;
+        break;
+      case '[':
+        kind = kOpen;
+        break;
+      case '}':
+        kind = kClose | kCurly;
+        break;
+      case ']':
+        kind = kClose;
+        break;
+      case ',':
+        kind = kComma;
+        break;
+      case ':':
+        kind = kColon;
+        break;
+      case '"':
+        kind = kString;
+        while (text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+        ++at;
+        break;
+      default:
+        kind = kScalar;
+        at = text.find_first_of(" \t\n\r,]}", at);
+    }
+    if ((kind & kOpen) != 0) open.push_back(out.tokens.size());
+    if ((kind & kClose) != 0) {
+      out.partners[open.back()] = static_cast<std::uint32_t>(out.tokens.size());
+      open.pop_back();
+    }
+    out.tokens.push_back(static_cast<std::uint32_t>(from));
+    out.kinds.push_back(static_cast<std::uint8_t>(kind));
+    out.partners.push_back(0);
+  }
+  return out;
+}
+
+bool check_text(const std::string& text) {
+  // In memory of its own that ends where the text ends, for sanitizers.
+  const std::vector<char> alone(text.begin(), text.end());
+  const std::string_view view(alone.data(), alone.size());
   std::size_t at = 0;
-  const bool valid = json_fault(broken, at).empty();
-  std::vector<std::vector<std::uint32_t>> tokens;
+  const bool valid = json_fault(view, at).empty();
   for (const auto kernel : {Kernel::portable, Kernel::avx2, Kernel::avx512}) {
     if (kernel > best_kernel()) continue;
-    Scan scan(kernel);
-    if (scan.read(broken) != valid) {
+    static std::vector<Scan> scans{Scan(Kernel::portable), Scan(Kernel::avx2), Scan(Kernel::avx512)};
+    auto& scan = scans[static_cast<std::size_t>(kernel)];  // What it has of the text before must not count.
+    if (scan.read(view) != valid) {
       std::printf("kernel %d says %d, byte by byte %d (at %zu): %s\n", static_cast<int>(kernel), !valid, valid, at,
-                  broken.c_str());
+                  text.c_str());
       return false;
     }
-    if (valid) tokens.emplace_back(scan.tokens(), scan.tokens() + scan.size());
+    if (valid && found_by(scan) != found_byte_by_byte(text)) {
+      std::printf("kernel %d finds other tokens in %s\n", static_cast<int>(kernel), text.c_str());
+      return false;
+    }
   }
-  for (const auto& one : tokens) {
-    if (one == tokens[0]) continue;
-    std::printf("kernels find other tokens in %s\n", broken.c_str());
-    return false;
+  return true;
+}
+
+bool check_scan(Maker& make, const std::string& event) {
+  // Anywhere in a block.
+  const auto text = std::string(make.one_in(2) ? make.below(600) : 0, ' ') + event;
+  if (!check_text(text)) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (!check_text(make.damaged(text))) return false;
+  }
+  if (!make.one_in(40)) return true;
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    if (!check_text(text.substr(0, size))) return false;
   }
   return true;
 }

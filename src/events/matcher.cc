@@ -66,6 +66,7 @@ class Matcher::Run {
 
   void walk() {
     tokens_ = s_.scan.tokens();
+    kinds_ = s_.scan.kinds();
     partners_ = s_.scan.partners();
     escapes_ = s_.scan.has_escapes();
     fire(RuleIndex::kAlways);
@@ -90,7 +91,12 @@ class Matcher::Run {
   }
 
  private:
-  char at(std::uint32_t token) const { return text_[tokens_[token]]; }
+  // Of a string.  White space may lie between it and the next token.
+  std::uint32_t closing_quote(std::uint32_t token) const {
+    std::uint32_t at = tokens_[token + 1] - 1;
+    while (text_[at] != '"') --at;
+    return at;
+  }
 
   // The members of the object that begins at a token.
   void object(Id id, std::uint32_t token, Id element) {
@@ -98,12 +104,12 @@ class Matcher::Run {
     ++token;
     while (token < end) {
       const std::uint32_t start = tokens_[token] + 1;
-      auto key = text_.substr(start, tokens_[token + 1] - start);
+      auto key = text_.substr(start, closing_quote(token) - start);
       if (escapes_ && key.find('\\') != std::string_view::npos) {
         resolve_escapes(key, s_.key);
         key = s_.key;
       }
-      token += 2;
+      token += 2;  // The key and the colon.
       const auto& node = index_.nodes[id];
       const Id kid = index_.find_kid(node, id, key, head_of(key, start));
       if (kid != kNoId) {
@@ -112,6 +118,7 @@ class Matcher::Run {
         if (node.deep && key.find('.') != std::string_view::npos) dotted(id, key, token, element);
         token = behind(token);
       }
+      ++token;  // The comma, or the bracket at the end.
     }
   }
 
@@ -138,40 +145,39 @@ class Matcher::Run {
 
   // The token behind a value.
   std::uint32_t behind(std::uint32_t token) const {
-    const char c = at(token);
-    if (c == '"') return token + 2;
-    if (c == '{' || c == '[') return partners_[token] + 1;
-    return token + 1;
+    return (kinds_[token] & kOpen) != 0 ? partners_[token] + 1 : token + 1;
   }
 
   std::uint32_t value(Id id, std::uint32_t token, Id element) {
-    const char c = at(token);
     const std::uint32_t start = tokens_[token];
-    switch (c) {
-      case '{':
+    switch (kinds_[token]) {
+      case kOpen | kCurly:
         if (index_.nodes[id].kid_count != 0) object(id, token, element);
         return partners_[token] + 1;
-      case '[':
+      case kOpen:
         array(id, token, element);
         return partners_[token] + 1;
-      case '"':
-        if (index_.nodes[id].has_predicates()) text(id, start + 1, tokens_[token + 1], element);
-        return token + 2;
+      case kString:
+        if (index_.nodes[id].has_predicates()) text(id, start + 1, closing_quote(token), element);
+        return token + 1;
       default:
-        break;
+        if (index_.nodes[id].has_predicates()) scalar(id, start, tokens_[token + 1], element);
+        return token + 1;
     }
-    if (index_.nodes[id].has_predicates()) {
-      if (c == 'n') {
-        literal(id, start, Value::Kind::null, Sort::null, element);
-      } else if (c == 't') {
-        literal(id, start, Value::Kind::yes, Sort::yes, element);
-      } else if (c == 'f') {
-        literal(id, start, Value::Kind::no, Sort::no, element);
-      } else {
-        number(id, start, tokens_[token + 1], element);
-      }
+  }
+
+  // A number or literal; its end is somewhere before `end`.
+  void scalar(Id id, std::uint32_t start, std::uint32_t end, Id element) {
+    switch (text_[start]) {
+      case 'n':
+        return literal(id, start, Value::Kind::null, Sort::null, element);
+      case 't':
+        return literal(id, start, Value::Kind::yes, Sort::yes, element);
+      case 'f':
+        return literal(id, start, Value::Kind::no, Sort::no, element);
+      default:
+        return number(id, start, end, element);
     }
-    return token + 1;
   }
 
   void array(Id id, std::uint32_t token, Id element) {
@@ -181,7 +187,7 @@ class Matcher::Run {
     for (++token; token < end;) {
       const auto own = static_cast<Id>(s_.elements.size());
       s_.elements.push_back({element, array});
-      token = value(id, token, own);
+      token = value(id, token, own) + 1;  // And the comma.
     }
     s_.arrays[array].end = static_cast<Id>(s_.elements.size());
   }
@@ -649,6 +655,7 @@ class Matcher::Run {
   RuleIndex& index_;
   std::string_view text_;
   const std::uint32_t* tokens_ = nullptr;
+  const std::uint8_t* kinds_ = nullptr;
   const std::uint32_t* partners_ = nullptr;
   bool escapes_ = false;
 };

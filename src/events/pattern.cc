@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "base/text.h"
 #include "events/casing.h"
 #include "events/glob.h"
 #include "events/matcher.h"

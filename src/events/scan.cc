@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/text.h"
 #include "events/casing.h"
 
 #if defined(__x86_64__)
@@ -21,6 +22,12 @@ namespace {
 using Bits = std::uint64_t;
 
 constexpr std::size_t kBlock = 64;
+constexpr std::size_t kLanes = 8;
+constexpr std::size_t kAhead = 4;                  // Stretches.
+constexpr std::size_t kStretch = kLanes * kBlock;  // 512 bytes: what is looked at as one row of bits.
+
+// A bit for each of 512 bytes.
+using Row = std::uint64_t __attribute__((ext_vector_type(8)));
 
 // The code below is compiled once for each kernel, within a function that may use the kernel's instructions.
 #define SLIPWAY_INLINE __attribute__((always_inline)) inline
@@ -38,23 +45,69 @@ int hex_value(char c) {
   return -1;
 }
 
-constexpr std::size_t kLanes = 8;
-constexpr std::size_t kStretch = kLanes * kBlock;  // 512 bytes: what is looked at as one row of bits.
+// The kinds of tokens that ASCII characters are or begin; white space is 0.  Whatever can be no token at all counts as
+// part of a scalar, where it will be found wrong.
+constexpr std::array<std::uint8_t, 128> kKinds = [] {
+  std::array<std::uint8_t, 128> out{};
+  out.fill(kScalar);
+  for (const char c : {' ', '\t', '\n', '\r'}) out[static_cast<std::size_t>(c)] = 0;
+  out['"'] = kString;
+  out['{'] = kOpen | kCurly;
+  out['['] = kOpen;
+  out['}'] = kClose | kCurly;
+  out[']'] = kClose;
+  out[','] = kComma;
+  out[':'] = kColon;
+  return out;
+}();
+constexpr std::uint8_t kStructure = kOpen | kClose | kComma | kColon;
 
-// A bit for each of 512 bytes.
-using Row = std::uint64_t __attribute__((ext_vector_type(8)));
+std::uint8_t kind_of(char c) {
+  return kKinds[static_cast<unsigned char>(c) & 0x7F];
+}
 
-// The classes of the bytes of a stretch.  Of a bracket `curly` tells {} from [].  `inside` is from each opening quote
-// up to the closing one.
-struct Stretch {
-  Row quote, inside, control, space, open, close, curly, comma, colon;
-  Row digit, zero, dot, exponent, minus, plus;
-};
-// Those of one block, in the same order; quotes and backslashes as they stand.
+// The characters of the number or literal at the front of `text`; 0 when there is none, or when more stands there.
+std::size_t scalar_length(std::string_view text) {
+  std::size_t at = 0;
+  const auto peek = [&] { return at < text.size() ? text[at] : ' '; };
+  const auto digits = [&] {
+    const auto from = at;
+    while (is_digit(peek())) ++at;
+    return at != from;
+  };
+  const auto ended = [&] { return kind_of(peek()) == kScalar ? 0 : at; };
+  for (const std::string_view word : {"true", "false", "null"}) {
+    if (!text.starts_with(word)) continue;
+    at = word.size();
+    return ended();
+  }
+  if (peek() == '-') ++at;
+  if (peek() == '0') {
+    ++at;
+  } else if (!digits()) {
+    return 0;
+  }
+  if (peek() == '.') {
+    ++at;
+    if (!digits()) return 0;
+  }
+  if (peek() == 'e' || peek() == 'E') {
+    ++at;
+    if (peek() == '+' || peek() == '-') ++at;
+    if (!digits()) return 0;
+  }
+  return ended();
+}
+
+// The classes of the bytes of a block.
 struct Classes {
-  Bits quote, backslash, control, space, open, close, curly, comma, colon;
-  Bits digit, zero, dot, exponent, minus, plus;
-  bool high;  // Some byte is not ASCII.
+  Bits quote, backslash, control, high;  // `high`: not ASCII.
+  Bits structure, scalar;                // By their kinds.
+  Bits digit, zero, dot, minus;
+};
+// Those of a stretch that rows are made of.  `inside` is from each opening quote up to the closing one.
+struct Stretch {
+  Row quote, inside, structure, scalar, digit, zero, dot, minus;
 };
 
 SLIPWAY_INLINE Bits& lane(Row& row, std::size_t i) {
@@ -63,41 +116,23 @@ SLIPWAY_INLINE Bits& lane(Row& row, std::size_t i) {
 
 // What any processor can do.
 struct PortableKernel {
-  static constexpr std::array<std::uint16_t, 256> table() {
-    std::array<std::uint16_t, 256> out{};
-    const auto mark = [&](std::string_view characters, int bit) {
-      for (const char c : characters) out[static_cast<unsigned char>(c)] |= static_cast<std::uint16_t>(1U << bit);
-    };
-    for (std::size_t c = 0; c < 0x20; ++c) out[c] |= 1U << 2;
-    mark("\"", 0);
-    mark("\\", 1);
-    mark(" \t\n\r", 3);
-    mark("{[", 4);
-    mark("}]", 5);
-    mark("{}", 6);
-    mark(",", 7);
-    mark(":", 8);
-    mark("0123456789", 9);
-    mark("0", 10);
-    mark(".", 11);
-    mark("eE", 12);
-    mark("-", 13);
-    mark("+", 14);
-    return out;
-  }
   static void classify(const char* block, Classes& out) {
-    static constexpr auto kTable = table();
-    std::array<Bits, 15> rows{};
-    unsigned char any = 0;
+    out = {};
     for (std::size_t i = 0; i < kBlock; ++i) {
-      const auto byte = static_cast<unsigned char>(block[i]);
-      any |= byte;
-      for (unsigned marks = kTable[byte]; marks != 0; marks &= marks - 1) {
-        rows[static_cast<std::size_t>(std::countr_zero(marks))] |= Bits{1} << i;
-      }
+      const char c = block[i];
+      const auto kind = kind_of(c);
+      const auto mark = [i](Bits& bits, bool is) { bits |= static_cast<Bits>(is) << i; };
+      mark(out.quote, c == '"');
+      mark(out.backslash, c == '\\');
+      mark(out.control, static_cast<unsigned char>(c) < 0x20);
+      mark(out.high, static_cast<unsigned char>(c) >= 0x80);
+      mark(out.structure, (kind & kStructure) != 0);
+      mark(out.scalar, kind == kScalar);
+      mark(out.digit, is_digit(c));
+      mark(out.zero, c == '0');
+      mark(out.dot, c == '.');
+      mark(out.minus, c == '-');
     }
-    out = {rows[0], rows[1], rows[2],  rows[3],  rows[4],  rows[5],  rows[6],  rows[7],
-           rows[8], rows[9], rows[10], rows[11], rows[12], rows[13], rows[14], any >= 0x80};
   }
   // The `size` characters that are left, and white space behind them.
   static void pad(const char* from, std::size_t size, char* out) {
@@ -116,8 +151,22 @@ struct PortableKernel {
       carry = next;
     }
   }
-  static std::uint32_t* store(std::uint32_t* out, Bits bits, std::uint32_t base) {
-    for (; bits != 0; bits &= bits - 1) *out++ = base + static_cast<std::uint32_t>(std::countr_zero(bits));
+  // Writes down the tokens of a block, which begins at `base` of the text; what lies behind them may be overwritten, 64
+  // of it.  How many there are.
+  static std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
+                           std::uint8_t* kinds) {
+    std::size_t count = 0;
+    for (; bits != 0; bits &= bits - 1, ++count) {
+      const int i = std::countr_zero(bits);
+      tokens[count] = base + static_cast<std::uint32_t>(i);
+      kinds[count] = kind_of(block[i]);
+    }
+    return count;
+  }
+  // Which of 64 tokens are of one of these kinds.
+  static Bits any_of(const std::uint8_t* kinds, std::uint8_t mask) {
+    Bits out = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) out |= static_cast<Bits>((kinds[i] & mask) != 0) << i;
     return out;
   }
 };
@@ -127,27 +176,24 @@ struct PortableKernel {
 // What a stretch must know of those before it is kept in the members between.
 template <class Kernel>
 struct Scanner {
-  enum Context : std::uint32_t { in_array = 0, in_object = 1, outside = 2 };
-
   Scan& scan;
   std::string_view text;
-  std::uint32_t* token;
-  std::size_t depth = 0;
-  Context context = outside;
-  bool root_seen = false;
-  bool wrong = false;
-  bool high = false;
+  std::size_t count = 0;  // Tokens.
   bool escapes = false;
 
-  Bits in_string = 0;     // All ones within a string.
-  Bits escaped = 0;       // The next character is escaped.
-  Bits literal_left = 0;  // Bits of the next block that belong to a literal.
-  // Of the stretch before, for its last bit.
-  Row last_value{}, last_open{}, last_comma{}, last_key{}, last_scalar{};
-  Row last_digit{}, last_dot{}, last_exponent{}, last_sign{}, last_minus{}, last_zero{}, last_power_sign{};
-  // Carried on: white space behind a value, a bracket, a comma, a key; strings that may be keys; digits of a fraction,
-  // of a power.
-  Bits past_value = 0, past_open = 0, past_comma = 1, past_key = 0, in_key = 0, in_fraction = 0, in_power = 0;
+  struct Carried {
+    Bits in_string = 0;  // All ones within a string.
+    Bits wrong = 0;      // Some bit is set: the text is no JSON.
+    Bits high = 0;       // Some bit is set: not all is ASCII.
+  };
+  Carried carried{};
+  bool wrong = false;
+  Bits escaped = 0;                               // The next character is escaped.
+  Bits in_fraction = 0;                           // Digits behind a dot go on.
+  std::size_t looked = 0;                         // Up to where scalars were looked at one by one.
+  alignas(kBlock) std::array<char, kBlock> rest;  // What does not fill a block, and white space.
+  Row row_errors{};
+  Row last_scalar{}, last_digit{}, last_dot{}, last_minus{}, last_zero{}, last_odd{};  // Of the stretch before.
 
   // The characters behind those marked.
   SLIPWAY_INLINE static Row next(const Row& row, Row& last) {
@@ -155,14 +201,9 @@ struct Scanner {
     last = row;
     return (row << 1) | (before >> 63);
   }
-  // The first characters from those marked on that are no white space.
-  SLIPWAY_INLINE static Row past(const Row& marked, const Row& space, Bits& carry) {
-    Row sum;
-    Kernel::add(marked & space, space, carry, sum);
-    return (marked | sum) & ~space;
-  }
+  SLIPWAY_INLINE static bool some(const Row& row) { return __builtin_reduce_or(row) != 0; }
 
-  Bits resolve_backslashes(Bits backslash, std::size_t at) {
+  __attribute__((noinline)) Bits resolve_backslashes(Bits backslash, std::size_t at) {
     Bits out = escaped;
     backslash &= ~escaped;
     escaped = 0;
@@ -190,186 +231,175 @@ struct Scanner {
     return true;
   }
 
-  SLIPWAY_INLINE void block(const char* bytes, std::size_t at, std::size_t i, Stretch& out) {
+  // The classes of a block, as lane `i` of those of its stretch.
+  SLIPWAY_INLINE void block(const char* bytes, std::size_t at, std::size_t i, Stretch& out, Carried& own) {
     Classes c;
     Kernel::classify(bytes, c);
-    high = high || c.high;
     Bits quotes = c.quote;
     if ((c.backslash | escaped) != 0) [[unlikely]]
       quotes &= ~resolve_backslashes(c.backslash, at);
-    const Bits inside = Kernel::prefix_xor(quotes) ^ in_string;
-    in_string = static_cast<Bits>(static_cast<std::int64_t>(inside) >> 63);
+    const Bits inside = Kernel::prefix_xor(quotes) ^ own.in_string;
+    own.in_string = static_cast<Bits>(static_cast<std::int64_t>(inside) >> 63);
+    own.wrong |= (c.control & inside) | (c.high & ~inside);
+    own.high |= c.high;
     lane(out.quote, i) = quotes;
     lane(out.inside, i) = inside;
-    lane(out.control, i) = c.control;
-    lane(out.space, i) = c.space;
-    lane(out.open, i) = c.open;
-    lane(out.close, i) = c.close;
-    lane(out.curly, i) = c.curly;
-    lane(out.comma, i) = c.comma;
-    lane(out.colon, i) = c.colon;
+    lane(out.structure, i) = c.structure;
+    lane(out.scalar, i) = c.scalar;
     lane(out.digit, i) = c.digit;
     lane(out.zero, i) = c.zero;
     lane(out.dot, i) = c.dot;
-    lane(out.exponent, i) = c.exponent;
     lane(out.minus, i) = c.minus;
-    lane(out.plus, i) = c.plus;
   }
 
-  // The rest of a stretch when the text has ended: white space, as it were.
-  void no_block(std::size_t i, Stretch& out) {
-    for (Row* row = &out.quote; row <= &out.plus; ++row) lane(*row, i) = 0;
-    lane(out.inside, i) = in_string;
-    lane(out.space, i) = ~Bits{0};
-  }
-
-  // The characters of the literals that begin at `starts`; what is none is an error.
-  void literals(Row starts, std::size_t at, Row& out) {
+  // Looks at the scalars with these characters one by one.
+  __attribute__((noinline)) void look_at_scalars(const Row& characters, std::size_t at) {
     for (std::size_t i = 0; i < kLanes; ++i) {
-      Bits own = literal_left;
-      literal_left = 0;
-      for (Bits left = lane(starts, i); left != 0; left &= left - 1) {
-        const int bit = std::countr_zero(left);
-        const auto rest = text.substr(at + i * kBlock + static_cast<std::size_t>(bit));
-        const std::size_t length = rest.starts_with("true") || rest.starts_with("null") ? 4
-                                   : rest.starts_with("false")                          ? 5
-                                                                                        : 0;
-        // Nothing that a number or literal could be made of may follow.
-        if (length == 0 || length >= rest.size() ||
-            std::string_view(" \t\n\r,:{}[]\"").find(rest[length]) == std::string_view::npos) {
+      for (Bits left = characters[i]; left != 0; left &= left - 1) {
+        std::size_t from = at + i * kBlock + static_cast<std::size_t>(std::countr_zero(left));
+        if (from < looked) continue;
+        while (from > looked && kind_of(text[from - 1]) == kScalar) --from;
+        const auto length = scalar_length(text.substr(from));
+        if (length == 0) {
           wrong = true;
           return;
         }
-        const Bits ones = (Bits{1} << length) - 1;
-        own |= ones << bit;
-        if (bit + static_cast<int>(length) > 64) literal_left = ones >> (64 - bit);
+        looked = from + length;
       }
-      lane(out, i) = own;
     }
   }
 
-  // What is wrong with the numbers among `scalars`.
-  SLIPWAY_INLINE Row numbers(const Stretch& c, const Row& of_number, const Row& starts) {
-    const Row digits = c.digit & of_number;
-    const Row dots = c.dot & of_number;
-    const Row exponents = c.exponent & of_number;
-    const Row signs = (c.minus | c.plus) & of_number;
-    const Row minuses = c.minus & starts;
-    const Row after_digit = next(digits, last_digit);
-    const Row after_dot = next(dots, last_dot);
-    const Row after_exponent = next(exponents, last_exponent);
-    const Row after_sign = next(signs, last_sign);
-    Row errors = of_number & ~(digits | dots | exponents | signs);
-    errors |= (signs & ~(minuses | after_exponent)) | ((after_sign | after_dot) & ~digits);
-    errors |= ((dots | exponents) & ~after_digit) | (after_exponent & ~(digits | signs));
-    // No digit behind a leading zero.
-    const Row zeros = c.zero & digits & (starts | next(minuses, last_minus));
-    errors |= next(zeros, last_zero) & digits;
-    // No dot behind a fraction; no dot and no exponent behind an exponent.
-    Row sum;
-    Kernel::add(digits, after_dot & digits, in_fraction, sum);
-    errors |= sum & ~digits & dots;
-    const Row power_signs = signs & after_exponent;
-    if (in_power != 0 || some(exponents | after_exponent | last_power_sign)) [[unlikely]] {
-      Kernel::add(digits, digits & (after_exponent | next(power_signs, last_power_sign)), in_power, sum);
-      errors |= sum & ~digits & (dots | exponents);
+  // Tells the classes of the bytes from `at` on, up to a stretch of them.
+  SLIPWAY_INLINE void classify(std::size_t at, Stretch& c) {
+    const std::size_t whole = std::min(kLanes, (text.size() - at) / kBlock);
+    if (whole < kLanes) {
+      for (Row* row = &c.quote; row <= &c.minus; ++row) *row = Row{};
     }
-    return errors;
-  }
-
-  SLIPWAY_INLINE static bool some(const Row& row) { return __builtin_reduce_or(row) != 0; }
-
-  // Opens and closes; each part between brackets must be right for what it lies in.
-  SLIPWAY_INLINE bool brackets(Bits opens, Bits closes, Bits curly, Bits tokens, const std::array<Bits, 3>& bad) {
-    Bits done = 0;
-    Bits errors = 0;
-    const auto base = static_cast<std::uint32_t>(token - scan.tokens_.data());
-    std::uint32_t* const partners = scan.partners_.data();
-    std::uint32_t* const stack = scan.open_.data();
-    for (Bits left = opens | closes; left != 0; left &= left - 1) {
-      const Bits below = (left - 1) & ~left;
-      const Bits bit = left & (0 - left);
-      const Bits reach = below | bit;
-      errors |= reach & ~done & bad[context];
-      done = reach;
-      const auto number = base + static_cast<std::uint32_t>(std::popcount(tokens & below));
-      const Context kind = (curly & bit) != 0 ? in_object : in_array;
-      if ((opens & bit) != 0) {
-        if (depth >= kEventDepthMax || (depth == 0 && (root_seen || kind != in_object))) return false;
-        root_seen = true;
-        stack[depth++] = number << 2 | context;
-        context = kind;
-      } else {
-        if (depth == 0 || kind != context) return false;
-        const std::uint32_t top = stack[--depth];
-        partners[top >> 2] = number;
-        context = static_cast<Context>(top & 3);
-      }
+    Carried own = carried;  // Where the compiler can keep it in registers.
+    for (std::size_t i = 0; i < whole; ++i) block(text.data() + at + i * kBlock, at + i * kBlock, i, c, own);
+    const std::size_t end = at + whole * kBlock;
+    if (whole < kLanes && end < text.size()) {
+      Kernel::pad(text.data() + end, text.size() - end, rest.data());
+      block(rest.data(), end, whole, c, own);
     }
-    return (errors | (~done & bad[context])) == 0;
+    carried = own;
   }
 
   // The 512 bytes from `at` on.
-  SLIPWAY_INLINE bool stretch(std::size_t at) {
-    Stretch c;
-    std::size_t blocks = 0;
-    for (; blocks < kLanes && at + (blocks + 1) * kBlock <= text.size(); ++blocks) {
-      block(text.data() + at + blocks * kBlock, at + blocks * kBlock, blocks, c);
-    }
-    const std::size_t end = at + blocks * kBlock;
-    if (blocks < kLanes && end < text.size()) {
-      alignas(kBlock) std::array<char, kBlock> rest;
-      Kernel::pad(text.data() + end, text.size() - end, rest.data());
-      block(rest.data(), end, blocks++, c);
-    }
-    for (std::size_t i = blocks; i < kLanes; ++i) no_block(i, c);
+  SLIPWAY_INLINE void stretch(std::size_t at, const Stretch& c) {
+    const std::size_t whole = std::min(kLanes, (text.size() - at) / kBlock);
+    const std::size_t blocks = std::min(kLanes, (text.size() - at + kBlock - 1) / kBlock);
+    const Row out = ~c.inside;
+    const Row scalars = c.scalar & out;
+    const Row starts = scalars & ~next(scalars, last_scalar);
 
-    const Row opening = c.quote & c.inside;
-    const Row closing = c.quote & ~c.inside;
-    const Row out = ~(c.inside | c.quote);
-    const Row space = c.space & out;
-    const Row opens = c.open & out;
-    const Row closes = c.close & out;
-    const Row commas = c.comma & out;
-    const Row colons = c.colon & out;
-    const Row scalars = out & ~(space | opens | closes | commas | colons);
-    const Row after_scalar = next(scalars, last_scalar);
-    const Row starts = scalars & ~after_scalar;
+    // Numbers without an exponent; other scalars are looked at one by one.
+    const Row digits = c.digit & scalars;
+    const Row dots = c.dot & scalars;
+    const Row minuses = c.minus & starts;
+    const Row after_dot = next(dots, last_dot);
+    const Row after_minus = next(minuses, last_minus);
+    const Row zeros = c.zero & scalars & (starts | after_minus);
+    Row past_fraction;
+    Kernel::add(digits, after_dot & digits, in_fraction, past_fraction);
+    Row errors = (after_dot | after_minus) & ~digits;
+    errors |= dots & (~next(digits, last_digit) | (past_fraction & ~digits));
+    errors |= next(zeros, last_zero) & digits;
+    const Row odd = scalars & ~(digits | dots | minuses);
+    if (some(odd))
+      look_at_scalars(odd & ~next(odd, last_odd), at);
+    else
+      last_odd = odd;
+    row_errors |= errors;
 
-    // What follows what.
-    const Row after_value = past(next(closing | closes, last_value) | (after_scalar & ~scalars), space, past_value);
-    const Row after_open = past(next(opens, last_open), space, past_open);
-    const Row after_comma = past(next(commas, last_comma), space, past_comma);
-    Row sum;
-    Kernel::add(c.inside, opening & (after_open | after_comma), in_key, sum);
-    const Row after_key = past(next(sum & closing, last_key), space, past_key);
-    const Row values = opening | starts | opens;
-    const Row all = values | closes | commas | colons;
-    const Row after_colon = all & ~(after_value | after_open | after_comma);
-    Row errors = c.inside & c.control;
-    errors |= after_value & ~(commas | closes | (colons & after_key));
-    errors |= (after_comma | after_colon) & ~values;
-    errors |= after_open & (commas | colons);
-
-    Row literal = {};
-    const Row words = starts & ~(c.digit | c.minus);
-    if (literal_left != 0 || some(words)) literals(words, at, literal);
-    errors |= numbers(c, scalars & ~literal, starts & ~words);
-    if (wrong || some(errors)) return false;
-
-    // In an array no colon; in an object only keys where keys must be; outside nothing but the first bracket.
-    Row no_keys = ((after_open | after_comma) & ~(opening | closes)) | (after_key & ~colons);
-    Row tokens = opens | closes | c.quote | starts;
-    Row others = all & ~opens;
-    Row of_array = colons;
-    Row of_opens = opens;
-    Row of_closes = closes;
+    Row tokens = (c.structure & out) | (c.quote & c.inside) | starts;
     for (std::size_t i = 0; i < blocks; ++i) {
-      const std::array<Bits, 3> bad = {lane(of_array, i), lane(no_keys, i), lane(others, i)};
-      if (!brackets(lane(of_opens, i), lane(of_closes, i), lane(c.curly, i), lane(tokens, i), bad)) return false;
-      token = Kernel::store(token, lane(tokens, i), static_cast<std::uint32_t>(at + i * kBlock));
+      count += Kernel::store(i < whole ? text.data() + at + i * kBlock : rest.data(), lane(tokens, i),
+                             static_cast<std::uint32_t>(at + i * kBlock), scan.tokens_.data() + count,
+                             scan.kinds_.data() + Scan::kFront + count);
     }
-    return true;
+  }
+
+  // How deep brackets of one word lie at most.
+  static std::size_t deepest(Bits opens, Bits closes, std::size_t depth) {
+    std::size_t out = depth;
+    for (Bits left = opens | closes; left != 0; left &= left - 1) {
+      const Bits bit = left & (0 - left);
+      if ((opens & bit) != 0) out = std::max(out, ++depth);
+      if ((closes & bit) != 0 && depth > 0) --depth;
+    }
+    return out;
+  }
+
+  // Whether the tokens follow each other as they must, and which brackets are partners.
+  SLIPWAY_INLINE bool grammar() {
+    const std::uint8_t* const kinds = scan.kinds();
+    if (count == 0 || kinds[0] != (kOpen | kCurly)) return false;
+    std::uint32_t* const partners = scan.partners_.data();
+    std::uint32_t* const open = scan.open_.data();
+    std::size_t depth = 0;
+    Bits errors = 0;
+    for (std::size_t at = 0; at < count; at += kBlock) {
+      const std::uint8_t* const here = kinds + at;
+      const auto first = static_cast<std::uint32_t>(at);
+      const Bits valid = count - at >= kBlock ? ~Bits{0} : (Bits{1} << (count - at)) - 1;
+      const Bits curly = Kernel::any_of(here, kCurly);
+      const Bits closes = Kernel::any_of(here, kClose) & valid;
+      Bits opens = Kernel::any_of(here, kOpen) & valid;
+      if (depth + static_cast<std::size_t>(std::popcount(opens)) > kEventDepthMax &&
+          deepest(opens, closes, depth) > kEventDepthMax) {
+        return false;
+      }
+
+      Bits in_object = 0;
+      Bits settled = 0;  // The tokens of which it is known what they lie in; those within each other come first.
+      const auto settle = [&](Bits reach, Bits is_object) __attribute__((always_inline)) {
+        in_object |= reach & ~settled & (0 - is_object);
+        settled |= reach;
+      };
+      // The partner of a closing bracket is the last before it of `opens`, which keeps those that are still open; or
+      // else the last of `open`, which has those of the words before.
+      for (Bits left = closes; left != 0; left &= left - 1) {
+        const auto close = static_cast<std::uint32_t>(std::countr_zero(left));
+        const Bits reach = left ^ (left - 1);  // Up to the closing bracket, which counts as within.
+        const Bits before = opens & reach;
+        const Bits is_object = curly >> close & 1;
+        if (before != 0) {
+          const auto own = 63 - static_cast<std::uint32_t>(std::countl_zero(before));
+          opens ^= Bits{1} << own;
+          errors |= (curly >> own & 1) ^ is_object;
+          partners[first + own] = first + close;
+          settle(reach & (~Bits{1} << own), is_object);
+        } else {
+          if (depth == 0) return false;
+          const std::uint32_t own = open[--depth];
+          errors |= (own & 1) ^ is_object;
+          partners[own >> 1] = first + close;
+          settle(reach, is_object);
+        }
+      }
+      settle(opens ^ (opens - 1), depth == 0 ? 0 : open[depth - 1] & 1);
+      while (opens != 0) {
+        const auto own = static_cast<std::uint32_t>(std::countr_zero(opens));
+        const Bits is_object = curly >> own & 1;
+        open[depth++] = (first + own) << 1 | static_cast<std::uint32_t>(is_object);
+        opens &= opens - 1;
+        settle((~Bits{1} << own) & (opens ^ (opens - 1)), is_object);
+      }
+
+      const Bits commas = Kernel::any_of(here, kComma);
+      const Bits colons = Kernel::any_of(here, kColon);
+      const Bits strings = Kernel::any_of(here, kString);
+      const Bits begins = ~(closes | commas | colons);  // A value or key.
+      const Bits behind_value = Kernel::any_of(here - 1, kString | kScalar | kClose);
+      const Bits behind_open = Kernel::any_of(here - 1, kOpen);
+      const Bits member = behind_open | Kernel::any_of(here - 1, kComma);  // Where a member of a container begins.
+      const Bits behind_key = in_object & Kernel::any_of(here - 1, kString) & Kernel::any_of(here - 2, kOpen | kComma);
+      const Bits bad = (~(begins ^ behind_value) & ~(closes & behind_open)) | (colons ^ behind_key) |
+                       (in_object & member & ~(strings | closes));
+      errors |= bad & valid;
+    }
+    return errors == 0 && depth == 0 && partners[0] == count - 1;
   }
 
   SLIPWAY_INLINE bool read() {
@@ -379,15 +409,19 @@ struct Scanner {
     if (scan.tokens_.size() < text.size() + 2 * kBlock) {
       scan.tokens_.resize(text.size() + 2 * kBlock);
       scan.partners_.resize(text.size() + 2 * kBlock);
-      scan.open_.resize(kEventDepthMax);
+      scan.kinds_.resize(Scan::kFront + text.size() + 2 * kBlock);
+      scan.open_.resize(kEventDepthMax + 1);
     }
-    token = scan.tokens_.data();
-    for (std::size_t at = 0; at < text.size(); at += kStretch) {
-      if (!stretch(at)) return false;
+    // Rows are read some time after they were written in parts: a processor waits for such parts.
+    std::array<Stretch, kAhead> ahead;
+    for (std::size_t at = 0; at < text.size() && !wrong; at += kAhead * kStretch) {
+      const std::size_t end = std::min(text.size(), at + kAhead * kStretch);
+      for (std::size_t i = at; i < end; i += kStretch) classify(i, ahead[(i - at) / kStretch]);
+      for (std::size_t i = at; i < end; i += kStretch) stretch(i, ahead[(i - at) / kStretch]);
     }
-    if (depth != 0 || !root_seen || in_string != 0) return false;
-    if (high && !is_utf8(text)) return false;
-    scan.size_ = static_cast<std::size_t>(token - scan.tokens_.data());
+    if (wrong || (carried.wrong | carried.in_string | escaped) != 0 || some(row_errors) || !grammar()) return false;
+    if (carried.high != 0 && !is_utf8(text)) return false;
+    scan.size_ = count;
     scan.has_escapes_ = escapes;
     return true;
   }
@@ -396,7 +430,7 @@ struct Scanner {
 namespace {
 
 bool read_portable(Scan& scan, std::string_view text) {
-  return Scanner<PortableKernel>{.scan = scan, .text = text, .token = nullptr}.read();
+  return Scanner<PortableKernel>{.scan = scan, .text = text}.read();
 }
 
 #if defined(__x86_64__)
@@ -421,22 +455,17 @@ struct Avx2Kernel {
     const __m256i low2 = _mm256_or_si256(low, twenty);
     const __m256i high2 = _mm256_or_si256(high, twenty);
     const __m256i zero = _mm256_set1_epi8('0');
+    const Bits space = equal(low, high, ' ') | equal(low, high, '\t') | equal(low, high, '\n') | equal(low, high, '\r');
     c.quote = equal(low, high, '"');
     c.backslash = equal(low, high, '\\');
     c.control = at_most(low, high, 0x1F);
-    c.space = equal(low, high, ' ') | equal(low, high, '\t') | equal(low, high, '\n') | equal(low, high, '\r');
-    c.open = equal(low2, high2, '{');
-    c.close = equal(low2, high2, '}');
-    c.curly = bits(_mm256_slli_epi16(low, 2), _mm256_slli_epi16(high, 2));  // Bit 5 tells {} from [].
-    c.comma = equal(low, high, ',');
-    c.colon = equal(low, high, ':');
+    c.high = bits(low, high);
+    c.structure = equal(low2, high2, '{') | equal(low2, high2, '}') | equal(low, high, ',') | equal(low, high, ':');
+    c.scalar = ~(space | c.structure | c.quote);
     c.digit = at_most(_mm256_sub_epi8(low, zero), _mm256_sub_epi8(high, zero), 9);
     c.zero = equal(low, high, '0');
     c.dot = equal(low, high, '.');
-    c.exponent = equal(low2, high2, 'e');
     c.minus = equal(low, high, '-');
-    c.plus = equal(low, high, '+');
-    c.high = _mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0;
   }
   static inline void pad(const char* from, std::size_t size, char* out) { PortableKernel::pad(from, size, out); }
   static inline Bits prefix_xor(Bits bits) {
@@ -445,12 +474,22 @@ struct Avx2Kernel {
         _mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<long long>(bits)), ones, 0)));
   }
   static inline void add(const Row& a, const Row& b, Bits& carry, Row& out) { PortableKernel::add(a, b, carry, out); }
-  static inline std::uint32_t* store(std::uint32_t* out, Bits bits, std::uint32_t base) {
-    return PortableKernel::store(out, bits, base);
+  static inline std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
+                                  std::uint8_t* kinds) {
+    return PortableKernel::store(block, bits, base, tokens, kinds);
+  }
+  static inline Bits any_of(const std::uint8_t* kinds, std::uint8_t mask) {
+    const __m256i all = _mm256_set1_epi8(static_cast<char>(mask));
+    const __m256i none = _mm256_setzero_si256();
+    const auto without = [&](const std::uint8_t* from) {
+      const __m256i marked = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), all);
+      return _mm256_cmpeq_epi8(marked, none);
+    };
+    return ~bits(without(kinds), without(kinds + 32));
   }
 };
 bool read_avx2(Scan& scan, std::string_view text) {
-  return Scanner<Avx2Kernel>{.scan = scan, .text = text, .token = nullptr}.read();
+  return Scanner<Avx2Kernel>{.scan = scan, .text = text}.read();
 }
 #pragma clang attribute pop
 
@@ -459,28 +498,23 @@ bool read_avx2(Scan& scan, std::string_view text) {
     apply_to = function)
 struct Avx512Kernel {
   static inline Bits equal(__m512i v, char c) { return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c)); }
+  // Of ASCII characters; others get that of the character with the same low seven bits.
+  static inline __m512i kinds_of(__m512i v) {
+    return _mm512_permutex2var_epi8(_mm512_loadu_si512(kKinds.data()), v, _mm512_loadu_si512(kKinds.data() + 64));
+  }
   static inline void classify(const char* block, Classes& c) {
     const __m512i v = _mm512_loadu_si512(block);
-    const __m512i folded = _mm512_or_si512(v, _mm512_set1_epi8(0x20));
-    // White space stands in the place of the table that its own low four bits name.
-    const __m512i spaces =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0));
+    const __m512i kinds = kinds_of(v);
     c.quote = equal(v, '"');
     c.backslash = equal(v, '\\');
     c.control = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20));
-    c.space = _mm512_cmpeq_epi8_mask(v, _mm512_shuffle_epi8(spaces, v));
-    c.open = equal(folded, '{');
-    c.close = equal(folded, '}');
-    c.curly = _mm512_test_epi8_mask(v, _mm512_set1_epi8(0x20));
-    c.comma = equal(v, ',');
-    c.colon = equal(v, ':');
+    c.high = _mm512_movepi8_mask(v);
+    c.structure = _mm512_test_epi8_mask(kinds, _mm512_set1_epi8(kStructure));
+    c.scalar = _mm512_movepi8_mask(kinds);  // kScalar.
     c.digit = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8('0')), _mm512_set1_epi8(10));
     c.zero = equal(v, '0');
     c.dot = equal(v, '.');
-    c.exponent = equal(folded, 'e');
     c.minus = equal(v, '-');
-    c.plus = equal(v, '+');
-    c.high = _mm512_movepi8_mask(v) != 0;
   }
   static inline void pad(const char* from, std::size_t size, char* out) {
     const __mmask64 given = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(size));
@@ -497,26 +531,34 @@ struct Avx512Kernel {
     carry = carried >> 8;
     reinterpret_cast<__m512i&>(out) = _mm512_mask_sub_epi64(sum, static_cast<__mmask8>(carried ^ full), sum, ones);
   }
-  static inline std::uint32_t* store(std::uint32_t* out, Bits bits, std::uint32_t base) {
+  static inline std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
+                                  std::uint8_t* kinds) {
     alignas(64) static constexpr std::array<std::uint8_t, 64> kCount = [] {
       std::array<std::uint8_t, 64> numbers{};
       for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::uint8_t>(i);
       return numbers;
     }();
+    _mm512_storeu_si512(kinds, _mm512_maskz_compress_epi8(bits, kinds_of(_mm512_loadu_si512(block))));
     const __m512i packed = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kCount.data()));
     const __m512i from = _mm512_set1_epi32(static_cast<int>(base));
-    const int count = std::popcount(bits);
-    _mm512_storeu_si512(out, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed))));
-    _mm512_storeu_si512(out + 16, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
+    const auto count = static_cast<std::size_t>(std::popcount(bits));
+    const auto sixteen = [&](std::size_t i, __m128i numbers) __attribute__((always_inline)) {
+      _mm512_storeu_si512(tokens + i, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(numbers)));
+    };
+    sixteen(0, _mm512_castsi512_si128(packed));
+    sixteen(16, _mm512_extracti32x4_epi32(packed, 1));
     if (count > 32) [[unlikely]] {
-      _mm512_storeu_si512(out + 32, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 2))));
-      _mm512_storeu_si512(out + 48, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 3))));
+      sixteen(32, _mm512_extracti32x4_epi32(packed, 2));
+      sixteen(48, _mm512_extracti32x4_epi32(packed, 3));
     }
-    return out + count;
+    return count;
+  }
+  static inline Bits any_of(const std::uint8_t* kinds, std::uint8_t mask) {
+    return _mm512_test_epi8_mask(_mm512_loadu_si512(kinds), _mm512_set1_epi8(static_cast<char>(mask)));
   }
 };
 bool read_avx512(Scan& scan, std::string_view text) {
-  return Scanner<Avx512Kernel>{.scan = scan, .text = text, .token = nullptr}.read();
+  return Scanner<Avx512Kernel>{.scan = scan, .text = text}.read();
 }
 #pragma clang attribute pop
 #endif

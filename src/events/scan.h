@@ -1,9 +1,11 @@
-// Scan: one JSON text (RFC 8259), validated as a whole and indexed, 512 bytes at a time.  Pure.
+// Scan: one JSON text (RFC 8259), validated as a whole and indexed.  Pure.
 //
-// The text must be one object in UTF-8.  A bit for each byte tells its class, and the grammar is checked on rows of 512
-// bits: which token follows which is a matter of adding a row to that of the white space, so that a carry runs to the
-// next token. Only brackets are looked at one by one.  (After the idea of simdjson, Langdale and Lemire 2019,
-// https://arxiv.org/abs/1902.08318, which finds tokens in this manner and checks the grammar afterwards.)
+// The text must be one object in UTF-8.  Two passes:
+// - Over the bytes, 64 at a time: a bit for each byte tells its class; strings, numbers and white space are told apart
+//   and checked on rows of 512 such bits, and the tokens are written down, each with its kind.
+// - Over the kinds of the tokens, 64 at a time: which kind follows which.  Only brackets are looked at one by one.
+// (After the idea of simdjson, Langdale and Lemire 2019, https://arxiv.org/abs/1902.08318, which finds tokens in this
+// manner and checks the grammar afterwards.)
 #pragma once
 #include <cstdint>
 #include <string>
@@ -17,6 +19,17 @@ namespace slipway::events {
 constexpr std::size_t kEventDepthMax = 1000;         // Objects and arrays within each other.
 constexpr std::size_t kEventBytesMax = 256UL << 20;  // 256 MiB; positions are 32 bits wide.
 
+// What a token is; bits.
+enum Kind : std::uint8_t {
+  kString = 1,
+  kScalar = 128,  // A number or literal.
+  kOpen = 4,
+  kClose = 8,
+  kComma = 16,
+  kColon = 32,
+  kCurly = 64,  // Of a bracket: {} and not [].
+};
+
 // Which instructions do the work.  All give the same answers.
 enum class Kernel { portable, avx2, avx512 };
 Kernel best_kernel();  // The best that this processor has.
@@ -26,14 +39,15 @@ class Scan {
   explicit Scan(Kernel kernel = best_kernel()) : kernel_(kernel) {}
 
   // Reads `text`; false when it is not one JSON object.  What the functions below answer is of the last text that was
-  // read. Memory: 8 bytes for each byte of the longest text so far.
+  // read. Memory: 9 bytes for each byte of the longest text so far.
   bool read(std::string_view text);
   // What is wrong with the last text, and where.  Looks at it again, byte by byte.
   Error fault(std::string_view text) const;
 
-  // Positions of tokens in the order of the text: brackets, both quotes of each string, the first character of each
-  // number and literal.  Commas and colons are left out: a valid text has them where they must be.
+  // The tokens in the order of the text: brackets, commas, colons, strings, numbers and literals.  Where they begin,
+  // and their kinds.  (Where a string ends is seen from the token behind it: nothing but white space lies between.)
   const std::uint32_t* tokens() const { return tokens_.data(); }
+  const std::uint8_t* kinds() const { return kinds_.data() + kFront; }
   // For the token number of an opening bracket that of the closing one.
   const std::uint32_t* partners() const { return partners_.data(); }
   std::size_t size() const { return size_; }
@@ -43,10 +57,13 @@ class Scan {
   template <class Instructions>
   friend struct Scanner;
 
+  static constexpr std::size_t kFront = 2;  // A token has two before it, whatever it is.
+
   Kernel kernel_;
   std::vector<std::uint32_t> tokens_;
+  std::vector<std::uint8_t> kinds_;
   std::vector<std::uint32_t> partners_;
-  std::vector<std::uint32_t> open_;  // The brackets that are open, as token numbers with what they are in.
+  std::vector<std::uint32_t> open_;  // The brackets that are open: token numbers, and in the lowest bit 1 for curly.
   std::size_t size_ = 0;
   bool has_escapes_ = false;
 };
