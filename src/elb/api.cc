@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "elb/routing.h"
+#include "elb/rules_api.h"
 
 namespace slipway::elb {
 namespace {
@@ -94,10 +96,9 @@ class Api {
     if (of.empty())
       co_return describe(call, "group", "TargetGroupArns", "TargetGroups", "TargetGroupNotFound", "target groups");
     json::array found;
-    for (const Document& listener : list(balancer_.db().read(), "listener")) {
-      if (get_string(listener.body, "LoadBalancerArn") != of) continue;
-      if (const auto group = get(balancer_.db().read(), "group", get_string(listener.body, "TargetGroupArn")))
-        found.push_back(shown_group(*group));
+    for (const Document& group : list(balancer_.db().read(), "group")) {
+      const auto balancers = balancers_of(group.arn);
+      if (std::ranges::find(balancers, of) != balancers.end()) found.push_back(shown_group(group));
     }
     co_return answer_list("TargetGroups", found);
   }
@@ -106,7 +107,7 @@ class Api {
     const std::string arn = get_string(call.input, "LoadBalancerArn");
     auto remove = [arn](database::Transaction& tx) {
       for (const Document& listener : list(tx, "listener")) {
-        if (get_string(listener.body, "LoadBalancerArn") == arn) erase(tx, "listener", listener.arn);
+        if (get_string(listener.body, "LoadBalancerArn") == arn) erase_listener(tx, listener.arn);
       }
       erase(tx, "balancer", arn);
     };
@@ -183,11 +184,9 @@ class Api {
   task<Result<Answer>> delete_group(Call call) {
     const std::string arn = get_string(call.input, "TargetGroupArn");
     auto remove = [arn](database::Transaction& tx) -> Result<void> {
-      for (const Document& listener : list(tx, "listener")) {
-        if (get_string(listener.body, "TargetGroupArn") == arn)
-          return fail(Fault::conflict, "ResourceInUse",
-                      fmt::format("Target group '{}' is currently in use by a listener or a rule", arn));
-      }
+      if (is_named(tx, arn))
+        return fail(Fault::conflict, "ResourceInUse",
+                    fmt::format("Target group '{}' is currently in use by a listener or a rule", arn));
       for (const Target& target : list_targets(tx, arn)) erase(tx, target);
       erase(tx, "group", arn);
       return {};
@@ -244,13 +243,14 @@ class Api {
 
   task<Result<Answer>> create_listener(Call call) {
     const json::object input = call.input;
-    const json::object action = get_array(input, "DefaultActions").at(0).as_object();
-    const std::string group = get_string(action, "TargetGroupArn");
+    const auto normal = normal_actions(get_array(input, "DefaultActions"));
+    if (!normal) co_return fail(normal);
+    const json::array actions = *normal;
     const std::string hash = balancer_.random().hex(16);
-    auto create = [input, group, hash](database::Transaction& tx) -> Result<Document> {
+    auto create = [input, actions, hash](database::Transaction& tx) -> Result<Document> {
       const std::string balancer = get_string(input, "LoadBalancerArn");
       if (!get(tx, "balancer", balancer)) return not_found("LoadBalancerNotFound", "load balancers");
-      if (!get(tx, "group", group)) return not_found("TargetGroupNotFound", "target groups");
+      if (auto there = check_groups(tx, actions); !there) return fail(there);
       for (const Document& known : list(tx, "listener")) {
         if (get_int(known.body, "Port") == get_int(input, "Port"))
           return fail(
@@ -260,15 +260,13 @@ class Api {
       }
       std::string arn = balancer + "/" + hash;
       arn.replace(arn.find(":loadbalancer/"), 14, ":listener/");
-      const Document made{
-          .arn = arn,
-          .name = std::to_string(get_int(input, "Port")),
-          .body = {{"ListenerArn", arn},
-                   {"LoadBalancerArn", balancer},
-                   {"Port", get_int(input, "Port")},
-                   {"Protocol", "HTTP"},
-                   {"TargetGroupArn", group},
-                   {"DefaultActions", json::array{json::object{{"Type", "forward"}, {"TargetGroupArn", group}}}}}};
+      const Document made{.arn = arn,
+                          .name = std::to_string(get_int(input, "Port")),
+                          .body = {{"ListenerArn", arn},
+                                   {"LoadBalancerArn", balancer},
+                                   {"Port", get_int(input, "Port")},
+                                   {"Protocol", "HTTP"},
+                                   {"DefaultActions", actions}}};
       put(tx, "listener", made);
       return made;
     };
@@ -304,15 +302,18 @@ class Api {
 
   task<Result<Answer>> modify_listener(Call call) {
     const std::string arn = get_string(call.input, "ListenerArn");
-    const json::array actions = get_array(call.input, "DefaultActions");
+    json::array actions;
+    if (has(call.input, "DefaultActions")) {
+      auto normal = normal_actions(get_array(call.input, "DefaultActions"));
+      if (!normal) co_return fail(normal);
+      actions = *normal;
+    }
     auto modify = [arn, actions](database::Transaction& tx) -> Result<Document> {
       auto listener = get(tx, "listener", arn);
       if (!listener) return not_found("ListenerNotFound", "listeners");
       if (!actions.empty()) {
-        const std::string group = get_string(actions.at(0).as_object(), "TargetGroupArn");
-        if (!get(tx, "group", group)) return not_found("TargetGroupNotFound", "target groups");
-        listener->body["TargetGroupArn"] = group;
-        listener->body["DefaultActions"] = json::array{json::object{{"Type", "forward"}, {"TargetGroupArn", group}}};
+        if (auto there = check_groups(tx, actions); !there) return fail(there);
+        listener->body["DefaultActions"] = actions;
       }
       put(tx, "listener", *listener);
       return *listener;
@@ -328,7 +329,7 @@ class Api {
     const std::string arn = get_string(call.input, "ListenerArn");
     auto remove = [arn](database::Transaction& tx) -> Result<void> {
       if (!get(tx, "listener", arn)) return not_found("ListenerNotFound", "listeners");
-      erase(tx, "listener", arn);
+      erase_listener(tx, arn);
       return {};
     };
     auto removed = co_await balancer_.db().write(remove);
@@ -390,7 +391,7 @@ class Api {
     json::array out;
     for (const std::string& arn : get_strings(call.input, "ResourceArns")) {
       json::array tags;
-      for (const char* kind : {"balancer", "group", "listener"}) {
+      for (const char* kind : {"balancer", "group", "listener", "rule"}) {
         if (const auto document = get(balancer_.db().read(), kind, arn))
           tags = attribute_list(get_object(document->body, "Tags"));
       }
@@ -404,7 +405,7 @@ class Api {
     const json::array tags = get_array(call.input, "Tags");
     const auto keys = get_strings(call.input, "TagKeys");
     auto edit = [arns, tags, keys, add](database::Transaction& tx) {
-      for (const char* kind : {"balancer", "group", "listener"}) {
+      for (const char* kind : {"balancer", "group", "listener", "rule"}) {
         for (const std::string& arn : arns) {
           auto document = get(tx, kind, arn);
           if (!document) continue;
@@ -447,16 +448,32 @@ class Api {
     out.erase("Attributes");
     out.erase("Tags");
     json::array balancers;
-    for (const Document& listener : list(balancer_.db().read(), "listener")) {
-      if (get_string(listener.body, "TargetGroupArn") == group.arn)
-        balancers.push_back(listener.body.at("LoadBalancerArn"));
-    }
+    for (const std::string& arn : balancers_of(group.arn)) balancers.emplace_back(arn);
     out["LoadBalancerArns"] = balancers;
     return out;
   }
+  // Those that have a listener or a rule that names the group.
+  std::vector<std::string> balancers_of(const std::string& group) const {
+    std::vector<std::string> out;
+    auto& db = balancer_.db().read();
+    const auto names = [&](const json::object& body, const char* actions) {
+      const auto groups = groups_of(get_array(body, actions));
+      return std::ranges::find(groups, group) != groups.end();
+    };
+    for (const Document& listener : list(db, "listener")) {
+      bool named = names(listener.body, "DefaultActions");
+      for (const Document& rule : rules_of(db, listener.arn)) named |= names(rule.body, "Actions");
+      const std::string arn = get_string(listener.body, "LoadBalancerArn");
+      if (named && std::ranges::find(out, arn) == out.end()) out.push_back(arn);
+    }
+    return out;
+  }
+  static void erase_listener(database::Transaction& tx, const std::string& arn) {
+    for (const Document& rule : rules_of(tx, arn)) erase(tx, "rule", rule.arn);
+    erase(tx, "listener", arn);
+  }
   static json::object shown_listener(const Document& listener) {
     json::object out = listener.body;
-    out.erase("TargetGroupArn");
     out.erase("Tags");
     return out;
   }
@@ -513,10 +530,7 @@ wire::Service service(Balancer& balancer) {
   };
   const Shape tags = list(structure({optional("Key", text(1, 128)), optional("Value", text(0, 256))}));
   const Member paging = ignored("PageSize", integer(1, 400));
-  const Shape actions = list(
-      structure({required("Type", one_of({"forward"})), required("TargetGroupArn", text()), ignored("Order", integer()),
-                 refused("ForwardConfig", document(), "forwarding to several target groups is not supported yet")}),
-      1, 1);
+  const Shape actions = actions_shape();
   add("CreateLoadBalancer",
       structure({required("Name", text(1, 32, "[a-zA-Z0-9-]+")),
                  refused("Type", one_of({"application", "network", "gateway"}), "only application load balancers",
@@ -571,6 +585,7 @@ wire::Service service(Balancer& balancer) {
                  refused("Protocol", text(), "only HTTP", "HTTP")}),
       &Api::modify_listener);
   add("DeleteListener", structure({required("ListenerArn", text())}), &Api::delete_listener);
+  add_rule_operations(out, balancer);
   const Shape targets = list(
       structure({required("Id", text()), optional("Port", integer(1, 65535)), ignored("AvailabilityZone", text())}), 1);
   add("RegisterTargets", structure({required("TargetGroupArn", text()), required("Targets", targets)}),

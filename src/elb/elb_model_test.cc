@@ -53,9 +53,16 @@ TEST(Health, MatchersAreListsAndRanges) {
   EXPECT_FALSE(valid_matcher("300-200"));
 }
 
+Frontend to(const char* backend, int port) {
+  return {.name = "l", .port = port, .routes = {{.name = "l", .shares = {{.backend = backend}}}}};
+}
+Frontend weighted(std::vector<BackendShare> shares) {
+  return {.name = "l", .port = 80, .routes = {{.name = "l", .shares = std::move(shares)}}};
+}
+
 TEST(Config, TargetsInTrafficStandInTheText) {
   const std::string text =
-      render({{.name = "l8080", .port = 8080, .backend = "tg"}},
+      render({to("tg", 8080)},
              {{.name = "tg", .taken = {{.number = 2, .address = "10.0.0.7", .port = 80, .in_traffic = true}}}});
   EXPECT_NE(text.find("bind 127.0.0.1:8080"), std::string::npos);
   EXPECT_NE(text.find("server s1 127.0.0.1:1 disabled"), std::string::npos);
@@ -67,9 +74,57 @@ TEST(Config, TargetsInTrafficStandInTheText) {
 TEST(Config, TargetsDoNotChangeTheStructureAndListenersDo) {
   const Backend empty{.name = "tg"};
   const Backend taken{.name = "tg", .taken = {{.number = 2, .address = "10.0.0.7", .port = 80, .in_traffic = true}}};
-  const Frontend frontend{.name = "l80", .port = 80, .backend = "tg"};
+  const Frontend frontend = to("tg", 80);
   EXPECT_EQ(structure_of(render({frontend}, {empty})), structure_of(render({frontend}, {taken})));
   EXPECT_NE(structure_of(render({}, {empty})), structure_of(render({frontend}, {empty})));
+}
+
+TEST(Config, WeightsOfTwoGroupsChangeAtRunTimeAndThoseOfThreeByStructure) {
+  const Frontend before = weighted({{"blue", 9}, {"green", 1}});
+  const Frontend after = weighted({{"blue", 0}, {"green", 100}});
+  EXPECT_EQ(structure_of(render({before}, {})), structure_of(render({after}, {})));
+  EXPECT_EQ(weight_commands({before})[0], "experimental-mode on; set var proc.w_l int(900000)");
+  EXPECT_EQ(weight_commands({after})[0], "experimental-mode on; set var proc.w_l int(0)");
+  const Frontend three = weighted({{"a", 1}, {"b", 1}, {"c", 1}});
+  EXPECT_TRUE(weight_commands({three}).empty());
+  EXPECT_NE(structure_of(render({three}, {})), structure_of(render({weighted({{"a", 1}, {"b", 1}, {"c", 2}})}, {})));
+}
+
+TEST(Config, NoCharacterOfAPatternOrABodyIsReadAsConfiguration) {
+  Frontend frontend = to("tg", 80);
+  Route rule{.name = "r1", .conditions = {{.patterns = {"/a'b$ *"}}}};
+  rule.fixed = FixedResponse{.status = 503, .content_type = "text/html", .body = "x' #\n"};
+  frontend.routes.insert(frontend.routes.begin(), rule);
+  const std::string text = render({frontend}, {});
+  EXPECT_NE(text.find(R"('^\x2fa\x27b\x24\x20.*$')"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(string x\x27\x20\x23\x0a if)"), std::string::npos) << text;
+}
+
+json::object object_of(const char* text) {
+  return parse_json(text)->as_object();
+}
+
+TEST(Routing, AnActionIsKeptInOneFormHoweverItWasWritten) {
+  const auto plain = normal_actions({object_of(R"({"Type":"forward","TargetGroupArn":"a"})")});
+  const auto weighed = normal_actions(
+      {object_of(R"({"Type":"forward","ForwardConfig":{"TargetGroups":[{"TargetGroupArn":"a","Weight":1}]}})")});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(*plain, *weighed);
+  EXPECT_EQ(groups_of(*plain), std::vector<std::string>{"a"});
+}
+
+TEST(Routing, AnActionThatForwardsNowhereIsRefused) {
+  EXPECT_FALSE(normal_actions({object_of(R"({"Type":"forward"})")}));
+  EXPECT_FALSE(normal_actions(
+      {object_of(R"({"Type":"forward","ForwardConfig":{"TargetGroups":[{"TargetGroupArn":"a","Weight":0}]}})")}));
+  EXPECT_FALSE(normal_actions({object_of(R"({"Type":"fixed-response","FixedResponseConfig":{"StatusCode":"302"}})")}));
+}
+
+TEST(Routing, AConditionWithACharacterThatAwsRefusesIsRefused) {
+  EXPECT_TRUE(normal_conditions({object_of(R"({"Field":"path-pattern","Values":["/a/*"]})")}));
+  EXPECT_FALSE(normal_conditions({object_of(R"({"Field":"path-pattern","Values":["/a b"]})")}));
+  EXPECT_FALSE(normal_conditions({object_of(R"({"Field":"host-header","Values":["a_b"]})")}));
+  EXPECT_FALSE(normal_conditions({object_of(R"({"Field":"path-pattern"})")}));
 }
 
 TEST(Config, SlotsGrowByDoubling) {

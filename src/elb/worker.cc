@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "elb/config.h"
@@ -97,15 +98,51 @@ task<void> Balancer::stop() {
   return group_.stop();
 }
 
-std::string Balancer::configuration() {
-  std::vector<Frontend> frontends;
+std::string default_rule_arn(const std::string& listener) {
+  std::string arn = listener;
+  const auto at = arn.find(":listener/");
+  if (at == std::string::npos) return {};
+  arn.replace(at, 10, ":listener-rule/");
+  return arn + "/" + sha256_hex(listener).substr(0, 16);
+}
+
+std::string listener_of_rule(const std::string& rule) {
+  std::string arn = rule.substr(0, rule.rfind('/'));
+  const auto at = arn.find(":listener-rule/");
+  if (at != std::string::npos) arn.replace(at, 15, ":listener/");
+  return arn;
+}
+
+std::vector<Document> rules_of(database::Connection& db, const std::string& listener) {
+  auto rules = list(db, "rule");
+  std::erase_if(rules, [&](const Document& rule) { return get_string(rule.body, "ListenerArn") != listener; });
+  std::ranges::stable_sort(rules, {}, [](const Document& rule) { return get_int(rule.body, "Priority"); });
+  return rules;
+}
+
+std::vector<Frontend> Balancer::frontends() {
+  const auto route = [](std::string name, const json::object& body, const char* actions) {
+    const Action action = action_of(get_array(body, actions));
+    Route out{.name = std::move(name), .conditions = {}, .shares = {}, .fixed = action.fixed};
+    for (const Share& share : action.shares)
+      out.shares.push_back({.backend = backend_name(share.group), .weight = share.weight});
+    return out;
+  };
+  std::vector<Frontend> out;
   for (const Document& listener : list(db_.read(), "listener")) {
     const int port = static_cast<int>(get_int(listener.body, "Port"));
-    frontends.push_back({.name = fmt::format("l{}", port),
-                         .address = address_,
-                         .port = port,
-                         .backend = backend_name(get_string(listener.body, "TargetGroupArn"))});
+    Frontend frontend{.name = fmt::format("l{}", port), .address = address_, .port = port, .routes = {}};
+    for (const Document& rule : rules_of(db_.read(), listener.arn)) {
+      frontend.routes.push_back(route("r" + split(rule.arn, '/').back(), rule.body, "Actions"));
+      frontend.routes.back().conditions = conditions_of(get_array(rule.body, "Conditions"));
+    }
+    frontend.routes.push_back(route(frontend.name, listener.body, "DefaultActions"));
+    out.push_back(std::move(frontend));
   }
+  return out;
+}
+
+std::string Balancer::configuration() {
   std::vector<Backend> backends;
   for (const Document& group : list(db_.read(), "group")) {
     if (!in_use(group.arn)) continue;
@@ -117,13 +154,47 @@ std::string Balancer::configuration() {
                                .in_traffic = target.in_traffic && !target.draining});
     backends.push_back(std::move(backend));
   }
-  return render(frontends, backends);
+  return render(frontends(), backends);
 }
 
-bool Balancer::in_use(const std::string& group) {
-  const auto listeners = list(db_.read(), "listener");
-  return std::ranges::any_of(listeners,
-                             [&](const Document& one) { return get_string(one.body, "TargetGroupArn") == group; });
+bool is_named(database::Connection& db, const std::string& group) {
+  const auto names = [&](const char* kind, const char* actions) {
+    return std::ranges::any_of(list(db, kind), [&](const Document& one) {
+      const auto groups = groups_of(get_array(one.body, actions));
+      return std::ranges::find(groups, group) != groups.end();
+    });
+  };
+  return names("listener", "DefaultActions") || names("rule", "Actions");
+}
+
+std::vector<Share> Balancer::shares_of(const std::string& rule) {
+  const std::string listener = listener_of_rule(rule);
+  if (default_rule_arn(listener) == rule) {
+    const auto document = get(db_.read(), "listener", listener);
+    return document ? action_of(get_array(document->body, "DefaultActions")).shares : std::vector<Share>{};
+  }
+  const auto document = get(db_.read(), "rule", rule);
+  return document ? action_of(get_array(document->body, "Actions")).shares : std::vector<Share>{};
+}
+
+task<Result<void>> Balancer::set_shares(std::string rule, std::vector<Share> shares) {
+  const json::array actions = forward_to(shares);
+  auto change = [rule, actions](database::Transaction& tx) -> Result<bool> {
+    const std::string listener = listener_of_rule(rule);
+    const bool is_default = default_rule_arn(listener) == rule;
+    const char* kind = is_default ? "listener" : "rule";
+    const char* member = is_default ? "DefaultActions" : "Actions";
+    auto document = get(tx, kind, is_default ? listener : rule);
+    if (!document) return fail(Fault::not_found, "RuleNotFound", "One or more rules not found");
+    if (get_array(document->body, member) == actions) return false;
+    document->body[member] = actions;
+    put(tx, kind, *document);
+    return true;
+  };
+  auto changed = co_await db_.write(change);
+  if (!changed) co_return fail(changed);
+  auto written = co_await restructure();
+  co_return written;
 }
 
 task<void> Balancer::take_turn() {
@@ -155,6 +226,12 @@ task<Result<void>> Balancer::conform(std::string text) {
   const auto commands = commands_for_all();
   auto told = co_await proxy_.command(commands);
   if (!told) co_return fail(told);
+  const auto weights = weight_commands(frontends());
+  auto weighed = co_await proxy_.command(weights);
+  if (!weighed) co_return fail(weighed);
+  // One that it does not take at run time it takes from the text.
+  if (std::ranges::any_of(*weighed, [](const std::string& said) { return !said.empty(); }))
+    co_return co_await proxy_.apply(text);
   co_return co_await proxy_.record(text);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/arn.h"
 #include "base/task.h"
+#include "elb/config.h"
 #include "elb/health.h"
 #include "elb/store.h"
 #include "host/clock.h"
@@ -23,6 +24,9 @@ struct TargetView {
   TargetHealth health;
 };
 
+// A listener or a rule of one names the group, be it with weight 0.
+bool is_named(database::Connection& db, const std::string& group);
+
 class Balancer {
  public:
   // `address` is where listeners bind.
@@ -34,8 +38,12 @@ class Balancer {
   task<Result<void>> start();
   task<void> stop();  // HAProxy goes on.
 
-  // A listener sends requests to it.
-  bool in_use(const std::string& group);
+  bool in_use(const std::string& group) { return is_named(db_.read(), group); }
+  // Gives the rule (or default rule) these shares, from the next request on.  No effect when it has them already.
+  // Fault::not_found when there is no such rule, Fault::invalid when HAProxy refuses.
+  task<Result<void>> set_shares(std::string rule, std::vector<Share> shares);
+  // What the rule forwards to; nothing when there is no such rule, or it does not forward.
+  std::vector<Share> shares_of(const std::string& rule);
   // Records the target and begins to probe it as soon as its group is in use.  No effect on one that is registered with
   // the same address.
   task<Result<void>> register_target(std::string group, std::string id, std::string address, int port);
@@ -72,6 +80,7 @@ class Balancer {
   task<Result<void>> record_running();
   std::vector<std::string> commands_for_all();
   task<Result<void>> change_slot(Target target, std::vector<std::string> commands);
+  std::vector<Frontend> frontends();
   std::string configuration();
   void tell() {
     if (news_) news_();
@@ -89,6 +98,12 @@ class Balancer {
   std::map<Key, std::unique_ptr<Bell>> bells_;  // There while the target's coroutine runs.
   TaskGroup group_;
 };
+
+// The default rule of a listener has an ARN of its own; it is no document.
+std::string default_rule_arn(const std::string& listener);
+std::string listener_of_rule(const std::string& rule);  // ARN; of a default rule too.
+// The rules of a listener by their priority, without the default one.
+std::vector<Document> rules_of(database::Connection& db, const std::string& listener);
 
 HealthCheck health_check_of(const json::object& group);
 Duration deregistration_delay_of(const json::object& group);
