@@ -21,7 +21,8 @@ struct UpOptions {
   std::string region;
   bool accept_any_credentials = false;
   long long rules_per_bus = 300;
-  std::string docker;  // Empty: $DOCKER_HOST, else unix:///var/run/docker.sock.
+  std::vector<std::string> issuer_keys;  // "ISSUER=FILE" or "ISSUER=URL": key sets of issuers of tokens.
+  std::string docker;                    // Empty: $DOCKER_HOST, else unix:///var/run/docker.sock.
 };
 int up(const Common& common, const UpOptions& options);
 int down(const Common& common);

@@ -1,6 +1,7 @@
 // slipway: the command line.
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 
@@ -31,6 +32,21 @@ std::string check_duration(const std::string& text) {
   } catch (const std::exception&) {
     return "not a duration: " + text + " (write 500ms, 90s or 2m)";
   }
+}
+
+// "token.actions.githubusercontent.com=keys.json", "…=http://127.0.0.1:9000/keys".  Keys that come from elsewhere come
+// by TLS.
+std::string check_key_source(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return "write ISSUER=FILE or ISSUER=URL: " + text;
+  const std::string source = text.substr(equals + 1);
+  if (source.find("://") == std::string::npos)
+    return std::filesystem::exists(source) ? "" : "there is no file " + source;
+  for (const char* good :
+       {"https://", "http://127.0.0.1:", "http://127.0.0.1/", "http://localhost:", "http://localhost/"}) {
+    if (source.starts_with(good)) return {};
+  }
+  return "keys are read by https://, or from this machine: " + source;
 }
 
 // The options of every command, and what each fills.
@@ -66,6 +82,10 @@ void add_up(CLI::App& app, Words& words) {
   command->add_option("--port", words.up.port, "The one port of every API and the registry")
       ->capture_default_str()
       ->check(CLI::Range(1, 65535));
+  command
+      ->add_option("--oidc-keys", words.up.issuer_keys,
+                   "ISSUER=FILE or ISSUER=URL: the key set of an issuer of OIDC tokens (default: what it publishes)")
+      ->check(check_key_source);
   command->add_flag("--detach", words.up.detach,
                     "Return once the region serves; its log goes to daemon.log in the state folder");
   command->add_option("--account", words.up.account, "The account's number (default: 000000000000)")

@@ -17,7 +17,6 @@ using render::Account;
 
 constexpr std::string_view kEvents = "events.amazonaws.com";
 constexpr std::string_view kTasks = "ecs-tasks.amazonaws.com";
-constexpr std::string_view kIssuer = "token.actions.githubusercontent.com";
 constexpr const char* kForeign = "someone-elses";  // No name of a configuration.
 
 // What is asked of one role: who asks, and every question.
@@ -131,11 +130,12 @@ void prove_trust(std::vector<Cell>& cells, const json::object& trust, const conf
                  {.principal_federated = account.iam_arn(fmt::format("oidc-provider/{}", provider))});
   };
   const auto claims = [](const std::string& sub, const std::string& aud) {
-    return iam::ConditionKeys{{fmt::format("{}:sub", kIssuer), {sub}}, {fmt::format("{}:aud", kIssuer), {aud}}};
+    return iam::ConditionKeys{{fmt::format("{}:sub", render::kGitHubIssuer), {sub}},
+                              {fmt::format("{}:aud", render::kGitHubIssuer), {aud}}};
   };
   constexpr const char* kAction = "sts:AssumeRoleWithWebIdentity";
   constexpr const char* kAudience = "sts.amazonaws.com";
-  Asker token = of_provider(kIssuer);
+  Asker token = of_provider(render::kGitHubIssuer);
   const render::Subjects trusted = render::subjects(config);
   std::vector<std::string> good = trusted.exact;
   for (const std::string& wild : trusted.wild) good.push_back(sample_of(wild));
@@ -163,7 +163,8 @@ void prove_trust(std::vector<Cell>& cells, const json::object& trust, const conf
   if (trusted.wild.empty()) bad.push_back(own + "ref:refs/tags/v1.0.0");
   for (const std::string& sub : bad) token.may_not(kAction, role, claims(sub, kAudience), sub);
   token.may_not(kAction, role, claims(good.front(), "https://github.com/" + owner), "another audience");
-  token.may_not(kAction, role, {{fmt::format("{}:aud", kIssuer), {kAudience}}}, "a token without a subject");
+  token.may_not(kAction, role, {{fmt::format("{}:aud", render::kGitHubIssuer), {kAudience}}},
+                "a token without a subject");
   of_provider("gitlab.example").may_not(kAction, role, claims(good.front(), kAudience), "another issuer");
 }
 

@@ -33,6 +33,14 @@ Result<region::Options> region_options(const Common& common, const UpOptions& op
   out.docker = docker_endpoint(options.docker);
   out.accept_any_credentials = options.accept_any_credentials;
   out.rules_per_bus = options.rules_per_bus;
+  for (const std::string& pair : options.issuer_keys) {
+    const auto equals = pair.find('=');
+    const std::string source = pair.substr(equals + 1);
+    std::string issuer = pair.substr(0, equals);
+    if (issuer.starts_with("https://")) issuer.erase(0, 8);
+    out.issuer_keys[issuer] =
+        source.find("://") == std::string::npos ? std::filesystem::absolute(source).string() : source;
+  }
   std::string file = options.config;
   if (file.empty() && std::filesystem::exists("slipway.yaml")) file = "slipway.yaml";
   if (!file.empty()) {

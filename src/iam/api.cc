@@ -17,6 +17,11 @@ constexpr long long kSessionSecondsDefault = 3600;
 std::unexpected<Error> no_role(const std::string& name) {
   return fail(Fault::not_found, "NoSuchEntity", fmt::format("The role with name {} cannot be found.", name));
 }
+constexpr const char* kProviderArn = "OpenIDConnectProviderArn";
+
+std::unexpected<Error> no_provider(const std::string& arn) {
+  return fail(Fault::not_found, "NoSuchEntity", fmt::format("OpenIDConnect Provider not found for arn {}", arn));
+}
 std::unexpected<Error> no_policy(const std::string& name) {
   return fail(Fault::not_found, "NoSuchEntity", fmt::format("Policy {} does not exist or is not attachable.", name));
 }
@@ -31,6 +36,13 @@ json::array tag_list(const json::object& tags) {
   json::array out;
   for (const auto& entry : tags) out.push_back({{"Key", entry.key()}, {"Value", entry.value()}});
   return out;
+}
+
+json::object tags_in(const json::object& input) {
+  json::object tags;
+  for (const json::value& tag : get_array(input, "Tags"))
+    tags[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
+  return tags;
 }
 
 json::object describe(const Role& role) {
@@ -60,7 +72,7 @@ json::object describe(const ManagedPolicy& policy) {
 
 class Api {
  public:
-  explicit Api(Authority& authority) : authority_(authority) {}
+  explicit Api(Authority& authority, TokenKeys* keys = nullptr) : authority_(authority), keys_(keys) {}
 
   task<Result<Answer>> create_role(Call call) {
     auto trust = parse_trust(get_string(call.input, "AssumeRolePolicyDocument"));
@@ -70,12 +82,9 @@ class Api {
               .trust = *trust,
               .created_at = call.now};
     role.arn = fmt::format("arn:aws:iam::{}:role/{}", call.place.account, role.name);
-    json::object tags;
-    for (const json::value& tag : get_array(call.input, "Tags"))
-      tags[get_string(tag.as_object(), "Key")] = get_string(tag.as_object(), "Value");
     role.about = {{"Description", get_string(call.input, "Description")},
                   {"MaxSessionDuration", get_int(call.input, "MaxSessionDuration", kSessionSecondsDefault)},
-                  {"Tags", tags}};
+                  {"Tags", tags_in(call.input)}};
     auto create = [role](database::Transaction& tx) -> Result<void> {
       if (get_role(tx, role.name))
         return fail(Fault::conflict, "EntityAlreadyExists",
@@ -296,7 +305,104 @@ class Api {
     co_return answer;
   }
 
+  // ---- providers of tokens ----
+
+  task<Result<Answer>> create_provider(Call call) {
+    const auto name = provider_of_url(get_string(call.input, "Url"));
+    if (!name) co_return fail(name);
+    const Provider provider{.arn = provider_arn(call.place, *name),
+                            .name = *name,
+                            .audiences = get_strings(call.input, "ClientIDList"),
+                            .thumbprints = get_strings(call.input, "ThumbprintList"),
+                            .tags = tags_in(call.input),
+                            .created_at = call.now};
+    auto create = [provider](database::Transaction& tx) -> Result<void> {
+      if (get_provider(tx, provider.arn))
+        return fail(Fault::conflict, "EntityAlreadyExists",
+                    fmt::format("Provider with url https://{} already exists.", provider.name));
+      put_provider(tx, provider);
+      return {};
+    };
+    auto created = co_await authority_.db().write(create);
+    if (!created) co_return fail(created);
+    Answer answer = answer_with(kProviderArn, json::value(provider.arn));
+    if (!provider.tags.empty()) answer.output["Tags"] = tag_list(provider.tags);
+    co_return answer;
+  }
+
+  task<Result<Answer>> get_one_provider(Call call) {
+    const std::string arn = get_string(call.input, kProviderArn);
+    const auto provider = get_provider(authority_.db().read(), arn);
+    if (!provider) co_return no_provider(arn);
+    Answer answer;
+    answer.output = {{"Url", provider->name},
+                     {"ClientIDList", to_array(provider->audiences)},
+                     {"ThumbprintList", to_array(provider->thumbprints)},
+                     {"CreateDate", iso_seconds(provider->created_at)},
+                     {"Tags", tag_list(provider->tags)}};
+    co_return answer;
+  }
+
+  task<Result<Answer>> list_all_providers(Call) {
+    json::array list;
+    for (const Provider& provider : list_providers(authority_.db().read()))
+      list.push_back(json::object{{"Arn", provider.arn}});
+    co_return answer_with("OpenIDConnectProviderList", list);
+  }
+
+  // Of one that is not there, too (it is idempotent).
+  task<Result<Answer>> delete_provider(Call call) {
+    const std::string arn = get_string(call.input, kProviderArn);
+    auto remove = [arn](database::Transaction& tx) { erase_provider(tx, arn); };
+    co_await authority_.db().write(remove);
+    co_return Answer{};
+  }
+
+  task<Result<Answer>> add_audience(Call call) {
+    const std::string audience = get_string(call.input, "ClientID");
+    co_return co_await edit_provider(call, [audience](Provider& provider) {
+      std::erase(provider.audiences, audience);
+      provider.audiences.push_back(audience);
+    });
+  }
+
+  task<Result<Answer>> remove_audience(Call call) {
+    const std::string audience = get_string(call.input, "ClientID");
+    co_return co_await edit_provider(call,
+                                     [audience](Provider& provider) { std::erase(provider.audiences, audience); });
+  }
+
+  task<Result<Answer>> update_thumbprints(Call call) {
+    const auto thumbprints = get_strings(call.input, "ThumbprintList");
+    co_return co_await edit_provider(call, [thumbprints](Provider& provider) { provider.thumbprints = thumbprints; });
+  }
+
   // ---- STS ----
+
+  task<Result<Answer>> assume_with_token(Call call) {
+    const std::string text = get_string(call.input, "WebIdentityToken");
+    const auto token = read_web_token(text);
+    if (!token) co_return fail(token);
+    // Nobody is asked for the keys of an issuer that the account does not know.
+    if (auto known = authority_.check_issuer(*token); !known) co_return fail(known);
+    const auto jwks = co_await keys_->jwks(token->provider());
+    if (!jwks)
+      co_return fail(Fault::invalid, "IDPCommunicationError",
+                     fmt::format("The keys of the identity provider {} could not be had: {}", token->issuer,
+                                 jwks.error().message));
+    const Duration lifetime = std::chrono::seconds(get_int(call.input, "DurationSeconds", kSessionSecondsDefault));
+    auto made = co_await authority_.assume_with_token(*token, *jwks, get_string(call.input, "RoleArn"),
+                                                      get_string(call.input, "RoleSessionName"), lifetime);
+    if (!made) co_return fail(made);
+    Answer answer;
+    answer.output = {
+        {"Credentials", credentials_of(*made)},
+        {"SubjectFromWebIdentityToken", token->subject},
+        {"AssumedRoleUser", json::object{{"AssumedRoleId", made->assumed_role_id}, {"Arn", made->assumed_role_arn}}},
+        {"Provider", token->issuer},
+        {"Audience", token->audience()}};
+    co_return answer;
+  }
 
   task<Result<Answer>> caller_identity(Call call) {
     Answer answer;
@@ -312,10 +418,7 @@ class Api {
     if (!made) co_return fail(made);
     Answer answer;
     answer.output = {
-        {"Credentials", json::object{{"AccessKeyId", made->access_key_id},
-                                     {"SecretAccessKey", made->secret_access_key},
-                                     {"SessionToken", made->session_token},
-                                     {"Expiration", iso_seconds(made->expires)}}},
+        {"Credentials", credentials_of(*made)},
         {"AssumedRoleUser", json::object{{"AssumedRoleId", made->assumed_role_id}, {"Arn", made->assumed_role_arn}}}};
     co_return answer;
   }
@@ -335,7 +438,29 @@ class Api {
     co_return Answer{};
   }
 
+  task<Result<Answer>> edit_provider(Call call, std::function<void(Provider&)> change) {
+    const std::string arn = get_string(call.input, kProviderArn);
+    auto work = [arn, change](database::Transaction& tx) -> Result<void> {
+      auto provider = get_provider(tx, arn);
+      if (!provider) return no_provider(arn);
+      change(*provider);
+      put_provider(tx, *provider);
+      return {};
+    };
+    auto done = co_await authority_.db().write(work);
+    if (!done) co_return fail(done);
+    co_return Answer{};
+  }
+
+  static json::object credentials_of(const Credentials& made) {
+    return {{"AccessKeyId", made.access_key_id},
+            {"SecretAccessKey", made.secret_access_key},
+            {"SessionToken", made.session_token},
+            {"Expiration", iso_seconds(made.expires)}};
+  }
+
   Authority& authority_;
+  TokenKeys* keys_;  // Of STS.
 };
 
 using Method = task<Result<Answer>> (Api::*)(Call);
@@ -357,6 +482,10 @@ struct Adder {
                                         const std::string policy = get_string(call.input, "PolicyName");
                                         if (!policy.empty())
                                           return fmt::format("arn:aws:iam::{}:policy/{}", call.place.account, policy);
+                                        const std::string provider = get_string(call.input, kProviderArn);
+                                        if (!provider.empty()) return provider;
+                                        if (const auto name = provider_of_url(get_string(call.input, "Url")))
+                                          return provider_arn(call.place, *name);
                                         return get_string(call.input, "RoleArn",
                                                           get_string(call.input, "PolicyArn", "*"));
                                       }});
@@ -416,10 +545,25 @@ wire::Service iam_service(Authority& authority) {
   add("GetPolicyVersion", structure({arn, required("VersionId", text())}), &Api::get_version);
   add("ListPolicyVersions", paged({arn}), &Api::list_versions);
   add("DeletePolicy", structure({arn}), &Api::delete_policy);
+  const Member provider = required(kProviderArn, text(20, 2048));
+  const Shape client_id = text(1, 255);
+  const Shape thumbprints = list(text(40, 40), 0, 5);
+  add("CreateOpenIDConnectProvider",
+      structure({required("Url", text(1, 255)), optional("ClientIDList", list(client_id, 0, 100)),
+                 optional("ThumbprintList", thumbprints), optional("Tags", tags)}),
+      &Api::create_provider);
+  add("GetOpenIDConnectProvider", structure({provider}), &Api::get_one_provider);
+  add("ListOpenIDConnectProviders", structure({}), &Api::list_all_providers);
+  add("DeleteOpenIDConnectProvider", structure({provider}), &Api::delete_provider);
+  add("AddClientIDToOpenIDConnectProvider", structure({provider, required("ClientID", client_id)}), &Api::add_audience);
+  add("RemoveClientIDFromOpenIDConnectProvider", structure({provider, required("ClientID", client_id)}),
+      &Api::remove_audience);
+  add("UpdateOpenIDConnectProviderThumbprint", structure({provider, required("ThumbprintList", thumbprints)}),
+      &Api::update_thumbprints);
   return out;
 }
 
-wire::Service sts_service(Authority& authority) {
+wire::Service sts_service(Authority& authority, TokenKeys& keys) {
   using namespace wire;
   Service out;
   out.name = "sts";
@@ -427,7 +571,7 @@ wire::Service sts_service(Authority& authority) {
   out.xml_namespace = "https://sts.amazonaws.com/doc/2011-06-15/";
   out.version = "2011-06-15";
   out.validation_code = "ValidationError";
-  const Adder add{out, std::make_shared<Api>(authority)};
+  const Adder add{out, std::make_shared<Api>(authority, &keys)};
   add("GetCallerIdentity", structure({}), &Api::caller_identity);
   add("AssumeRole",
       structure({required("RoleArn", text(20, 2048)), required("RoleSessionName", text(2, 64, "[\\w+=,.@-]*")),
@@ -439,6 +583,13 @@ wire::Service sts_service(Authority& authority) {
                  refused("TokenCode", text(), "MFA is not supported"),
                  refused("Tags", list(document()), "session tags are not supported yet")}),
       &Api::assume_role);
+  add(std::string(kUnsignedOperation).c_str(),
+      structure({required("RoleArn", text(20, 2048)), required("RoleSessionName", text(2, 64, "[\\w+=,.@-]*")),
+                 required("WebIdentityToken", text(4, 20000)), optional("DurationSeconds", integer(900, 43200)),
+                 refused("ProviderId", text(), "only OpenID Connect tokens are accepted, which name their issuer"),
+                 refused("Policy", text(), "session policies are not supported yet"),
+                 refused("PolicyArns", list(document()), "session policies are not supported yet")}),
+      &Api::assume_with_token);
   return out;
 }
 

@@ -22,6 +22,11 @@ class HandClock final : public host::Clock {
   Instant now_ = instant_ms(1'700'000'000'000);
 };
 
+class NoKeys final : public TokenKeys {
+ public:
+  task<Result<std::string>> jwks(std::string) override { co_return std::string(); }
+};
+
 constexpr const char* kAnyoneHere =
     R"({"Statement":{"Effect":"Allow","Principal":{"AWS":"000000000000"},"Action":"sts:AssumeRole"}})";
 
@@ -70,7 +75,8 @@ class AuthorityTest : public testing::Test {
   host::SeededRandom random{7};
   Authority authority{db, clock, random, Place{}, key_file};
   wire::Service iam = iam_service(authority);
-  wire::Service sts = sts_service(authority);
+  NoKeys no_keys;
+  wire::Service sts = sts_service(authority, no_keys);
   json::object output;
   std::string message;
 };

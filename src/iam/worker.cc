@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/text.h"
@@ -27,6 +28,17 @@ Role read_role(const database::Row& row) {
   for (const auto& entry : get_object(body, "inlined"))
     role.inlined[std::string(entry.key())] = entry.value().as_object();
   return role;
+}
+
+Provider read_provider(const database::Row& row) {
+  const auto parsed = parse_json(row.text(1));
+  const json::object body = parsed && parsed->is_object() ? parsed->get_object() : json::object{};
+  return {.arn = row.text(0),
+          .name = get_string(body, "name"),
+          .audiences = get_strings(body, "audiences"),
+          .thumbprints = get_strings(body, "thumbprints"),
+          .tags = get_object(body, "tags"),
+          .created_at = instant_ms(get_int(body, "createdAt"))};
 }
 
 // AWS's own policies that pipelines attach, with what they allow.
@@ -64,7 +76,8 @@ database::Schema schema() {
                          "document TEXT NOT NULL, created_at INTEGER NOT NULL)",
                          "CREATE TABLE iam_sessions (access_key_id TEXT PRIMARY KEY, secret TEXT NOT NULL, token TEXT "
                          "NOT NULL, role TEXT NOT NULL, arn TEXT NOT NULL, "
-                         "user_id TEXT NOT NULL, expires INTEGER NOT NULL)"}};
+                         "user_id TEXT NOT NULL, expires INTEGER NOT NULL)",
+                         "CREATE TABLE iam_providers (arn TEXT PRIMARY KEY, body TEXT NOT NULL)"}};
 }
 
 std::optional<Role> get_role(database::Connection& db, const std::string& name) {
@@ -117,6 +130,32 @@ void put_policy(database::Transaction& tx, const ManagedPolicy& policy) {
 }
 void erase_policy(database::Transaction& tx, const std::string& arn) {
   tx.execute("DELETE FROM iam_policies WHERE arn = ?1", {arn});
+}
+
+std::string provider_arn(const Place& place, std::string_view name) {
+  return fmt::format("arn:aws:iam::{}:oidc-provider/{}", place.account, name);
+}
+std::optional<Provider> get_provider(database::Connection& db, const std::string& arn) {
+  const auto row = db.query_one("SELECT arn, body FROM iam_providers WHERE arn = ?1", {arn});
+  if (!row) return std::nullopt;
+  return read_provider(*row);
+}
+std::vector<Provider> list_providers(database::Connection& db) {
+  std::vector<Provider> all;
+  for (const auto& row : db.query("SELECT arn, body FROM iam_providers ORDER BY arn"))
+    all.push_back(read_provider(row));
+  return all;
+}
+void put_provider(database::Transaction& tx, const Provider& provider) {
+  const json::object body = {{"name", provider.name},
+                             {"audiences", to_array(provider.audiences)},
+                             {"thumbprints", to_array(provider.thumbprints)},
+                             {"tags", provider.tags},
+                             {"createdAt", provider.created_at.ms()}};
+  tx.execute("INSERT OR REPLACE INTO iam_providers VALUES (?1, ?2)", {provider.arn, json::serialize(body)});
+}
+void erase_provider(database::Transaction& tx, const std::string& arn) {
+  tx.execute("DELETE FROM iam_providers WHERE arn = ?1", {arn});
 }
 
 Authority::Authority(database::Database& db, host::Clock& clock, host::Random& random, Place place,
@@ -288,6 +327,37 @@ task<Result<Credentials>> Authority::assume(wire::Caller caller, std::string rol
   if (!caller.administrator && lifetime > std::chrono::seconds(kSessionSeconds))
     co_return fail(Fault::invalid, "ValidationError",
                    "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
+  co_return co_await open_session(*role, session_name, lifetime);
+}
+
+Result<void> Authority::check_issuer(const WebToken& token) {
+  const auto provider = get_provider(db_.read(), provider_arn(place_, token.provider()));
+  // Only the issuer's own URL is trusted: "http://" of the same name is another.
+  if (!provider || token.issuer != "https://" + provider->name)
+    return fail(Fault::invalid, "InvalidIdentityToken",
+                fmt::format("No OpenIDConnect provider found in your account for {}", token.issuer));
+  if (std::ranges::find(provider->audiences, token.audience()) == provider->audiences.end())
+    return fail(Fault::invalid, "InvalidIdentityToken", "Incorrect token audience");
+  return {};
+}
+
+task<Result<Credentials>> Authority::assume_with_token(WebToken token, std::string jwks, std::string role_arn,
+                                                       std::string session_name, Duration lifetime) {
+  if (auto known = check_issuer(token); !known) co_return fail(known);
+  if (auto sound = check_signature(token, jwks); !sound) co_return fail(sound);
+  if (auto fresh = check_time(token, clock_.now()); !fresh) co_return fail(fresh);
+  const auto role = get_role(db_.read(), role_name(role_arn));
+  Request request{.action = "sts:AssumeRoleWithWebIdentity",
+                  .resource = role_arn,
+                  .principal_federated = provider_arn(place_, token.provider()),
+                  .keys = keys_of(token)};
+  request.keys["sts:rolesessionname"] = {session_name};
+  if (!role || role->arn != role_arn || evaluate({role->trust}, request, true) != Decision::allowed)
+    co_return fail(Fault::denied, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+  const Duration most = std::chrono::seconds(get_int(role->about, "MaxSessionDuration", kSessionSeconds));
+  if (lifetime > most)
+    co_return fail(Fault::invalid, "ValidationError",
+                   "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
   co_return co_await open_session(*role, session_name, lifetime);
 }
 

@@ -9,6 +9,7 @@
 #include "database/database.h"
 #include "host/clock.h"
 #include "iam/policy.h"
+#include "iam/web_token.h"
 #include "wire/service.h"
 
 namespace slipway::iam {
@@ -65,6 +66,13 @@ class Authority {
   // beyond an hour when a session of a role asks.
   task<Result<Credentials>> assume(wire::Caller caller, std::string role_arn, std::string session_name,
                                    Duration lifetime, std::string external_id);
+  // The same for whoever holds a token of an OIDC provider of this account (sts:AssumeRoleWithWebIdentity).  `jwks` are
+  // the keys of the token's issuer.  Fails with "InvalidIdentityToken", "ExpiredTokenException", "AccessDenied" or
+  // "ValidationError".
+  task<Result<Credentials>> assume_with_token(WebToken token, std::string jwks, std::string role_arn,
+                                              std::string session_name, Duration lifetime);
+  // The provider of a token's issuer, when it is for one of the provider's audiences; else "InvalidIdentityToken".
+  Result<void> check_issuer(const WebToken& token);
   // Whether the role exists and its trust policy names `service`.
   Result<void> check_role(const std::string& role_arn, const std::string& service);
 
@@ -87,6 +95,21 @@ class Authority {
   std::string administrator_key_id_;
   std::string administrator_secret_;
 };
+
+// An issuer of tokens that the account trusts, so far as roles' trust policies go along.
+struct Provider {
+  std::string arn;                     // "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com"
+  std::string name;                    // Host and path of its URL.
+  std::vector<std::string> audiences;  // ClientIDList
+  std::vector<std::string> thumbprints;  // Kept and shown; keys are not asked for by certificates of these.
+  json::object tags;
+  Instant created_at{};
+};
+std::optional<Provider> get_provider(database::Connection& db, const std::string& arn);
+std::vector<Provider> list_providers(database::Connection& db);
+void put_provider(database::Transaction& tx, const Provider& provider);
+void erase_provider(database::Transaction& tx, const std::string& arn);
+std::string provider_arn(const Place& place, std::string_view name);
 
 std::optional<Role> get_role(database::Connection& db, const std::string& name);
 std::vector<Role> list_roles(database::Connection& db);

@@ -39,6 +39,10 @@ class Applier {
       auto role = co_await make_role(blueprint);
       if (!role) co_return fail(role);
     }
+    if (config_.github) {
+      auto provider = co_await make_provider();
+      if (!provider) co_return fail(provider);
+    }
     auto function = co_await make_function();
     if (!function) co_return fail(function);
     auto permitted = co_await permit_rules();
@@ -112,6 +116,15 @@ class Applier {
     if (!trusted) co_return fail(trusted);
     auto put = co_await call("iam", "PutRolePolicy", blueprint.policy);
     if (!put) co_return fail(put);
+    co_return Result<void>{};
+  }
+
+  // GitHub, whose tokens CI comes with.
+  task<Result<void>> make_provider() {
+    const json::object input = {{"Url", fmt::format("https://{}", render::kGitHubIssuer)},
+                                {"ClientIDList", json::array{"sts.amazonaws.com"}}};
+    auto made = co_await ensure("iam", "CreateOpenIDConnectProvider", input, "EntityAlreadyExists");
+    if (!made) co_return fail(made);
     co_return Result<void>{};
   }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "host/files.h"
+#include "http/client.h"
 
 namespace slipway::region {
 namespace {
@@ -38,6 +40,22 @@ Reference parse_reference(const std::string& image) {
   }
   out.repository = rest;
   return out;
+}
+
+constexpr Duration kIssuerMax = std::chrono::seconds(5);  // As long as AWS waits for an issuer.
+constexpr std::size_t kKeySetBytesMax = 256 * 1024;
+
+// The body of GET `url`.
+task<Result<std::string>> fetch_text(std::string url) {
+  const auto path = url.find('/', url.find("://") + 3);
+  const http::ClientOptions options{
+      .endpoint = url.substr(0, path), .read_timeout = kIssuerMax, .body_bytes_max = kKeySetBytesMax};
+  const http::ClientRequest request{.target = path == std::string::npos ? "/" : url.substr(path)};
+  auto answer = co_await http::fetch(options, request);
+  if (!answer) co_return fail(answer);
+  if (answer->status != 200)
+    co_return fail(Fault::unavailable, "BadStatus", fmt::format("{} answered {}", url, answer->status));
+  co_return std::move(answer->body);
 }
 
 }  // namespace
@@ -247,6 +265,22 @@ task<Result<lambda::RoleCredentials>> FunctionRoles::session(std::string role_ar
   co_return lambda::RoleCredentials{.access_key_id = made->access_key_id,
                                     .secret_access_key = made->secret_access_key,
                                     .session_token = made->session_token};
+}
+
+// https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
+task<Result<std::string>> IssuerKeys::jwks(std::string provider) {
+  const auto source = sources_.find(provider);
+  if (source != sources_.end()) {
+    if (source->second.find("://") != std::string::npos) co_return co_await fetch_text(source->second);
+    co_return host::read_file(source->second);
+  }
+  const auto published = co_await fetch_text("https://" + provider + "/.well-known/openid-configuration");
+  if (!published) co_return fail(published);
+  const auto parsed = parse_json(*published);
+  const std::string where = parsed && parsed->is_object() ? get_string(parsed->get_object(), "jwks_uri") : "";
+  if (!where.starts_with("https://"))
+    co_return fail(Fault::unavailable, "NoKeys", "its configuration names no key set (jwks_uri) by https://");
+  co_return co_await fetch_text(where);
 }
 
 task<Result<ecs::ResolvedImage>> TaskImages::resolve(std::string image) {

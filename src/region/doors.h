@@ -1,6 +1,7 @@
 // The doors between rooms: what each room asks of others (its ports.h), answered by the room that can.  This file shows
 // every coupling of the region.
 #pragma once
+#include <map>
 #include <string>
 
 #include "base/arn.h"
@@ -11,6 +12,7 @@
 #include "events/bus.h"
 #include "events/ports.h"
 #include "host/containers.h"
+#include "iam/ports.h"
 #include "iam/worker.h"
 #include "lambda/ports.h"
 #include "lambda/worker.h"
@@ -153,6 +155,18 @@ class FunctionRoles final : public lambda::Roles {
 
  private:
   iam::Authority& authority_;
+};
+
+// iam -> files and issuers of tokens: where the keys are that sign them.
+class IssuerKeys final : public iam::TokenKeys {
+ public:
+  // `sources`: the issuer (host and path) -> a file, or a URL, of its key set; of others, what they publish.
+  explicit IssuerKeys(std::map<std::string, std::string> sources) : sources_(std::move(sources)) {}
+  // Read each time: a key that was changed is known at once.
+  task<Result<std::string>> jwks(std::string provider) override;
+
+ private:
+  std::map<std::string, std::string> sources_;
 };
 
 // ecs -> ecr, the engine

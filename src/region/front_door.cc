@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "iam/api.h"
 
 namespace slipway::region {
 namespace {
@@ -62,9 +63,12 @@ task<http::Response> FrontDoor::answer_call(http::Request& request, Instant now)
     if (body.error().code == "RequestEntityTooLarge") refused.status = 413;
     co_return refused;
   }
-  auto caller = parts_.authenticate(request, *body, now);
   const signing::Scope scope = parts_.scope(request);
   auto route = wire::route(parts_.services, request, *body, scope.service);
+  // Who has no keys yet comes with a token, which the operation itself checks; a signature would say nothing.
+  const bool unsigned_call = route && route->operation != nullptr && route->operation->name == iam::kUnsignedOperation;
+  auto caller = unsigned_call ? Result<wire::Caller>(wire::Caller{.account = parts_.place.account})
+                              : parts_.authenticate(request, *body, now);
   if (!caller) {
     const auto protocol = route ? route->protocol : protocol_of(request);
     co_return wire::error_response(protocol, route ? route->service : nullptr, caller.error(), request_id);
@@ -79,7 +83,7 @@ task<http::Response> FrontDoor::answer_call(http::Request& request, Instant now)
   }
   const wire::Protocol protocol = route->protocol;
   const std::string& service = route->service->name;
-  if (parts_.check_scope && scope.service != service) {
+  if (parts_.check_scope && !unsigned_call && scope.service != service) {
     const Error foreign{
         .fault = Fault::denied,
         .code = protocol == wire::Protocol::query ? "SignatureDoesNotMatch" : "InvalidSignatureException",
@@ -95,7 +99,8 @@ task<http::Response> FrontDoor::answer_call(http::Request& request, Instant now)
   // AWS would not know the key there; here one port serves one region, and says so.  IAM and STS have no region.
   const bool elsewhere =
       !scope.region.empty() && scope.region != parts_.place.region && service != "iam" && service != "sts";
-  auto response = co_await wire::serve(std::move(*route), request, std::move(*body), std::move(context), parts_.allow);
+  auto response = co_await wire::serve(std::move(*route), request, std::move(*body), std::move(context),
+                                       unsigned_call ? wire::Allow{} : parts_.allow);
   if (elsewhere)
     response.headers.add("X-Slipway-Warning",
                          "signed for " + scope.region + ", answered by the region " + parts_.place.region);

@@ -71,6 +71,11 @@ Sent query_call(std::string form) {
   return sent;
 }
 
+class NoKeys final : public iam::TokenKeys {
+ public:
+  task<Result<std::string>> jwks(std::string) override { co_return std::string(); }
+};
+
 class FrontDoorTest : public testing::Test {
  protected:
   void SetUp() override { db.migrate(iam::schema()); }
@@ -115,7 +120,8 @@ class FrontDoorTest : public testing::Test {
   HandClock clock;
   host::SeededRandom random{7};
   iam::Authority authority{db, clock, random, Place{}, key_file};
-  std::vector<wire::Service> services = {things(), iam::iam_service(authority), iam::sts_service(authority)};
+  NoKeys no_keys;
+  std::vector<wire::Service> services = {things(), iam::iam_service(authority), iam::sts_service(authority, no_keys)};
   FrontDoor door{parts()};
 
   FrontDoorParts parts() {
@@ -212,6 +218,16 @@ TEST_F(FrontDoorTest, WhatNobodyKnowsIsA400InTheShapeOfTheCaller) {
   EXPECT_EQ(code(nothing), "MissingAction");
   Sent untargeted{.body = "{}"};
   EXPECT_EQ(code(ask(by_admin(untargeted, "things"))), "UnknownOperationException");
+}
+
+TEST_F(FrontDoorTest, WhoComesWithATokenNeedsNoSignature) {
+  const std::string form =
+      "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::000000000000:role/ci"
+      "&RoleSessionName=run-1&WebIdentityToken=no-token";
+  EXPECT_EQ(code(ask(query_call(form))), "InvalidIdentityToken");
+  EXPECT_EQ(code(ask(by_admin(query_call(form), "sts"))), "InvalidIdentityToken");
+  // Anything else of STS does.
+  EXPECT_EQ(code(ask(query_call("Action=GetCallerIdentity&Version=2011-06-15"))), "MissingAuthenticationToken");
 }
 
 }  // namespace

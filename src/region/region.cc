@@ -103,16 +103,18 @@ class Region {
         event_targets_(functions_, queues_, archive_, clock_, bus_permissions_, options.place,
                        options.accept_any_credentials),
         balancer_(executor_, db_, clock_, random_, options.place, *proxy_),
+        issuer_keys_(options.issuer_keys),
         task_images_(registry_, *containers_, clock_, authority_, options.place),
         task_targets_(balancer_),
         task_logs_(archive_),
         task_events_(bus_),
         scheduler_(executor_, db_, clock_, random_, options.place, *containers_, task_images_, task_targets_,
                    task_logs_, task_events_, {.instance_id = instance_id_}),
-        services_{ecs::service(scheduler_),     ecr::service(registry_),      events::service(bus_),
-                  lambda::service(functions_),  elb::service(balancer_),      logs::service(archive_),
-                  iam::iam_service(authority_), iam::sts_service(authority_), sqs::service(queues_),
-                  sqs::query_service(queues_)},
+        services_{ecs::service(scheduler_),     ecr::service(registry_),
+                  events::service(bus_),        lambda::service(functions_),
+                  elb::service(balancer_),      logs::service(archive_),
+                  iam::iam_service(authority_), iam::sts_service(authority_, issuer_keys_),
+                  sqs::service(queues_),        sqs::query_service(queues_)},
         door_(front_door_parts()),
         server_(executor_, {.address = "127.0.0.1", .port = options.port, .connections_max = descriptors() / 2},
                 [this](http::Request& request) { return door_.answer(request); }) {
@@ -298,6 +300,7 @@ class Region {
   lambda::Functions functions_;
   EventTargets event_targets_;
   elb::Balancer balancer_;
+  IssuerKeys issuer_keys_;
   TaskImages task_images_;
   TaskTargets task_targets_;
   TaskLogs task_logs_;

@@ -1,6 +1,7 @@
 // The region: every room, connected, behind one port.  serve() is the daemon.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -15,9 +16,10 @@ struct Options {
   StateFolder folder;
   std::uint16_t port = 4566;
   std::string docker = "unix:/var/run/docker.sock";
-  long long rules_per_bus = 300;         // The quota of EventBridge that AWS raises for who asks.
-  bool accept_any_credentials = false;   // No signatures, no policies; says so loudly.
-  std::optional<config::Config> config;  // What to make at the start.
+  long long rules_per_bus = 300;                   // The quota of EventBridge that AWS raises for who asks.
+  bool accept_any_credentials = false;             // No signatures, no policies; says so loudly.
+  std::map<std::string, std::string> issuer_keys;  // Issuers of tokens -> the file or URL of their key set.
+  std::optional<config::Config> config;            // What to make at the start.
   Place place;
 };
 

@@ -13,7 +13,6 @@ namespace {
 // Of all inline policies of a role, without white space
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
 constexpr std::size_t kRolePolicyLettersMax = 10'240;
-constexpr std::string_view kGitHubIssuer = "token.actions.githubusercontent.com";
 
 json::object policy(json::array statements) {
   return {{"Version", "2012-10-17"}, {"Statement", std::move(statements)}};

@@ -2,6 +2,7 @@
 // Which action takes which resource and condition key:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 #pragma once
+#include <string_view>
 #include <vector>
 
 #include "config/config.h"
@@ -9,6 +10,8 @@
 #include "render/names.h"
 
 namespace slipway::render {
+
+constexpr std::string_view kGitHubIssuer = "token.actions.githubusercontent.com";
 
 // CI: log in and push to the configuration's repositories.  Nothing of ECS, no deletion, no PassRole.
 json::object push_policy(const config::Config& config, const Account& account);

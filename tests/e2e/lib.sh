@@ -10,7 +10,8 @@ expect() {
   said=$("$@" 2>&1 | tr '\n' ' ' | sed 's/ *$//') || true
   if grep -Eq -- "$pattern" <<< "$said"; then ok "$name"; else broke "$name: expected /$pattern/, got: ${said:0:400}"; fi
 }
-# region PORT LISTEN: starts one with the example; everything of it goes when the script ends.
+# region PORT LISTEN: starts one with the example; everything of it goes when the script ends.  SLIPWAY_UP: further options
+# of `slipway up`; SLIPWAY_YAML: further lines of its configuration.
 region() {
   port=$1 listen=$2
   work=$(mktemp -d /tmp/slipway-e2e.XXXXXX)
@@ -19,7 +20,8 @@ region() {
   trap 'exit 130' INT TERM
   docker_start "$work/docker"
   sed -e "s/^    listen: 8080/    listen: $listen/" "$root/examples/where-car/slipway.yaml" > "$work/slipway.yaml"
-  "$slipway" up --config "$work/slipway.yaml" --port "$port" --detach
+  echo "${SLIPWAY_YAML:-}" >> "$work/slipway.yaml"
+  "$slipway" up --config "$work/slipway.yaml" --port "$port" --detach ${SLIPWAY_UP:-}
   mkdir "$work/image"
   cp "$bin/where_car" "$root/examples/where-car/Dockerfile" "$work/image/"
 }
