@@ -6,17 +6,13 @@
 #include <array>
 #include <atomic>
 
-#include "base/instant.h"
+#include "base/wall_clock.h"
 
 namespace slipway {
 namespace {
 
 std::atomic<LogLevel> threshold{LogLevel::info};
 constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warn", "error"};
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 }  // namespace
 

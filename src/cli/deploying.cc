@@ -9,6 +9,7 @@
 #include <iostream>
 #include <set>
 
+#include "base/wall_clock.h"
 #include "config/config.h"
 #include "deployer/judge.h"
 #include "deployer/notify.h"
@@ -23,10 +24,6 @@ constexpr Duration kHeartbeat = 15s;
 constexpr Duration kCallMax = 60s;
 
 volatile std::sig_atomic_t interrupted = 0;
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 // As ECS shows it: the load balancer's container, else the only one.
 task<Result<deployer::Route>> route_by_service(RegionApi& api, ServiceName name) {

@@ -6,6 +6,7 @@
 
 #include "base/run.h"
 #include "base/text.h"
+#include "base/wall_clock.h"
 #include "cli/commands.h"
 #include "events/explain.h"
 #include "events/pattern.h"
@@ -18,10 +19,6 @@ using namespace std::chrono_literals;
 
 constexpr Duration kJournalWait = 10s;  // One long poll.
 constexpr Duration kReplayPoll = 200ms;
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 // JSON text as it is, or what the file of that name holds.
 Result<std::string> text_or_file(const std::string& word) {

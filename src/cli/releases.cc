@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/run.h"
+#include "base/wall_clock.h"
 #include "cli/commands.h"
 #include "cli/deploying.h"
 #include "deployer/deploy.h"
@@ -10,10 +11,6 @@
 
 namespace slipway::cli {
 namespace {
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 task<int> list_releases(Common common, HistoryOptions options, client::Options access, bool only_targets) {
   RegionApi api(co_await asio::this_coro::executor, std::move(access));

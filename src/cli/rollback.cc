@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "base/run.h"
+#include "base/wall_clock.h"
 #include "cli/commands.h"
 #include "cli/deploying.h"
 #include "deployer/notify.h"
@@ -14,10 +15,6 @@ namespace slipway::cli {
 namespace {
 
 constexpr int kReleasesShown = 20;
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 // On a terminal: which one?  Empty: the last good one.  nullopt: nothing was chosen.
 task<Result<std::optional<std::string>>> pick(deployer::Cloud& cloud, deployer::Route route) {

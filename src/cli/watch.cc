@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/run.h"
+#include "base/wall_clock.h"
 #include "cli/commands.h"
 
 namespace slipway::cli {
@@ -16,10 +17,6 @@ constexpr Duration kJournalWait = 10s;    // One long poll.
 constexpr Duration kRedraw = 1s;          // The tree's clock moves at least so often.
 constexpr Duration kHeartbeat = 30s;      // Without a terminal: a sign of life this often.
 constexpr Duration kDaemonAwayMax = 60s;  // A daemon that restarts is waited for.
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
-}
 
 // Draws the tree over the one drawn before.
 class Screen {

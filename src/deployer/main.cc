@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/run.h"
+#include "base/wall_clock.h"
 #include "deployer/handle.h"
 #include "deployer/runtime.h"
 
@@ -43,10 +44,6 @@ std::optional<std::string> read_slipway_json() {
 
 std::string variable(const std::string& name) {
   return environment_variable(name.c_str());
-}
-
-Instant wall_clock() {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
 }
 
 // Lambda keeps each line of standard output in the function's log group.

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "base/wall_clock.h"
 
 namespace slipway::host {
 namespace {
@@ -16,7 +17,7 @@ constexpr Duration kSleepStep = std::chrono::seconds(1);
 }  // namespace
 
 Instant SystemClock::now() const {
-  return Instant{std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch())};
+  return wall_clock();
 }
 
 task<void> SystemClock::sleep_until(Instant at) {
