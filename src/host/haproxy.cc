@@ -290,11 +290,16 @@ class HaProxy final : public Proxy {
                    "HAProxy did not start: " + std::string(said ? trim(*said) : std::string_view("it said nothing")));
   }
 
-  // Workers that a reload has replaced and that still serve connections.
+  // Workers that a reload has replaced and that still serve connections.  Drains ask every few milliseconds, so the
+  // master is not asked while there can be none.
   task<std::vector<long long>> old_workers() {
+    if (!reloaded_) co_return std::vector<long long>{};
     auto asking = exchange(master_socket(), "show proc\n", Then::finish);
     const auto answer = co_await with_deadline_result(std::move(asking));
-    co_return answer ? parse_old_workers(*answer) : std::vector<long long>{};
+    if (!answer) co_return std::vector<long long>{};
+    auto old = parse_old_workers(*answer);
+    if (old.empty()) reloaded_ = false;
+    co_return old;
   }
 
   // The pid of the worker that answers the socket now; 0 when none does.
@@ -311,6 +316,7 @@ class HaProxy final : public Proxy {
   task<Result<void>> reload() {
     const long long before = co_await worker();
     ::kill(master(), SIGUSR2);
+    reloaded_ = true;
     for (Duration waited{}; waited < kStartMax; waited += kStartPoll) {
       const long long now = co_await worker();
       if (now != 0 && now != before) co_return Result<void>{};
@@ -324,6 +330,8 @@ class HaProxy final : public Proxy {
 
   asio::any_io_executor executor_;
   std::filesystem::path folder_;
+  // Whether old workers may be there: from the start, since an earlier daemon may have reloaded, until none is seen.
+  bool reloaded_ = true;
 };
 
 }  // namespace
