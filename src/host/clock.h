@@ -1,5 +1,6 @@
 // Time and chance, as the shell sees them.  Models never see a Clock: they are handed an Instant.
 #pragma once
+#include <chrono>
 #include <string>
 
 #include "base/instant.h"
@@ -19,6 +20,17 @@ class SystemClock final : public Clock {
  public:
   Instant now() const override;
   task<void> sleep_until(Instant at) override;
+};
+
+// How long something took, finer than an Instant tells and unmoved by jumps of the wall clock.  It starts when made.
+class Stopwatch {
+ public:
+  std::chrono::microseconds elapsed() const {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began_);
+  }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 class Random {

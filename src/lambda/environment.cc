@@ -64,6 +64,7 @@ Result<void> Environment::start() {
 void Environment::launch() {
   host::ProcessSpec process = spec_.process;
   process.environment["AWS_LAMBDA_RUNTIME_API"] = fmt::format("127.0.0.1:{}", server_->port());
+  since_launch_ = {};
   std::weak_ptr<Environment> weak = weak_from_this();
   auto output = [weak](std::string_view piece) {
     if (const auto self = weak.lock()) self->take_output(piece);
@@ -86,6 +87,7 @@ task<void> Environment::watch(std::shared_ptr<Environment> self, std::shared_ptr
   if (self->process_ != process) co_return;  // Another one was started in its place.
   self->exit_ = exit;
   self->exited_ = true;
+  if (!self->initialised_ && !self->init_failure_) self->init_took_ = self->since_launch_.elapsed();
   self->end_line_in_work();
   self->changed_.ring();
   self->wanted_.ring();
@@ -146,25 +148,26 @@ task<Outcome> Environment::invoke(Event event) {
   const std::string id = event.request_id;
   const Instant began = clock_.now();
   co_await wait_for_init(began + spec_.init_max);
-  Instant ready = clock_.now();
-  std::optional<Duration> init = cold ? std::optional<Duration>(ready - began) : std::nullopt;
+  const Instant ready = clock_.now();
+  std::optional<std::chrono::microseconds> init = cold ? std::optional(init_took_) : std::nullopt;
   const bool again = !initialised_ && !exited_ && !init_failure_ && cannot_start_.empty();
   if (again) {
     // As Lambda does: the runtime starts once more, now on the invocation's own time.
-    note(init_report_line(ready - began, "timeout"));
+    note(init_report_line(since_launch_.elapsed(), "timeout"));
     init.reset();
     const auto old = std::exchange(process_, nullptr);
     old->signal(SIGKILL);
     launch();
   }
-  if (init_failure_) note(init_report_line(ready - began, init_failure_->status));
+  if (init_failure_) note(init_report_line(init_took_, init_failure_->status));
   note(start_line(id, spec_.version));
+  const host::Stopwatch since_ready;
   const Instant deadline = ready + spec_.timeout;
   if (again) co_await wait_for_init(deadline);
   Outcome outcome = co_await run(std::move(event), deadline, spec_.timeout);
   co_await settle_output();
   end_line_in_work();
-  outcome.took = clock_.now() - ready;
+  outcome.took = since_ready.elapsed();
   if (outcome.status == "timeout")
     note(fmt::format("{} {} Task timed out after {:.2f} seconds", iso_millis(clock_.now()), id,
                      static_cast<double>(spec_.timeout.count()) / 1000));
@@ -230,6 +233,7 @@ task<http::Response> Environment::next() {
   if (waiting_) co_return wrong_state("Ready", "Ready");
   if (delivered_) co_return wrong_state("Running", "Ready");
   waiting_ = true;
+  if (!initialised_) init_took_ = since_launch_.elapsed();
   initialised_ = true;
   changed_.ring();
   while (!closed_ && !exited_ && event_.request_id.empty()) co_await wanted_.wait(kForEver);
@@ -291,6 +295,7 @@ task<http::Response> Environment::init_error(http::Request& request) {
   failure.function_error = "Unhandled";
   failure.status = "error\tError Type: " + type;
   init_failure_ = std::move(failure);
+  init_took_ = since_launch_.elapsed();
   changed_.ring();
   co_return accepted();
 }

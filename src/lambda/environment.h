@@ -63,8 +63,10 @@ class Environment : public std::enable_shared_from_this<Environment> {
   EnvironmentSpec spec_;
   std::unique_ptr<http::Server> server_;
   std::shared_ptr<host::Process> process_;
-  Bell wanted_;   // An invocation is there, or the environment closes.
-  Bell changed_;  // Initialised, answered, or the process ended.
+  host::Stopwatch since_launch_;
+  std::chrono::microseconds init_took_{};  // From launch to the first /next, or to the report of a failure.
+  Bell wanted_;                            // An invocation is there, or the environment closes.
+  Bell changed_;                           // Initialised, answered, or the process ended.
   bool initialised_ = false;
   bool waiting_ = false;  // The runtime waits in /next.
   bool busy_ = false;

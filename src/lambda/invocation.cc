@@ -96,8 +96,14 @@ std::string init_line(const std::string& runtime) {
   return "INIT_START Runtime Version: " + version;
 }
 
-std::string init_report_line(Duration took, const std::string& status) {
-  return fmt::format("INIT_REPORT Init Duration: {}.00 ms\tPhase: init\tStatus: {}", took.count(), status);
+namespace {
+double in_ms(std::chrono::microseconds took) {
+  return static_cast<double>(took.count()) / 1000;
+}
+}  // namespace
+
+std::string init_report_line(std::chrono::microseconds took, const std::string& status) {
+  return fmt::format("INIT_REPORT Init Duration: {:.2f} ms\tPhase: init\tStatus: {}", in_ms(took), status);
 }
 
 std::string start_line(const std::string& request_id, const std::string& version) {
@@ -110,11 +116,12 @@ std::string end_line(const std::string& request_id) {
 std::string report_line(const std::string& request_id, const Outcome& outcome, long long memory_mib) {
   const long long used = (outcome.memory_bytes_max + 1024 * 1024 - 1) / (1024 * 1024);
   // The time to start counts since August 2025.
-  const long long billed = outcome.took.count() + (outcome.init ? outcome.init->count() : 0);
+  const auto billed =
+      std::chrono::ceil<std::chrono::milliseconds>(outcome.took + outcome.init.value_or(std::chrono::microseconds(0)));
   std::string line = fmt::format(
-      "REPORT RequestId: {}\tDuration: {}.00 ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
-      request_id, outcome.took.count(), std::max<long long>(1, billed), memory_mib, used);
-  if (outcome.init) line += fmt::format("Init Duration: {}.00 ms\t", outcome.init->count());
+      "REPORT RequestId: {}\tDuration: {:.2f} ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
+      request_id, in_ms(outcome.took), std::max<long long>(1, billed.count()), memory_mib, used);
+  if (outcome.init) line += fmt::format("Init Duration: {:.2f} ms\t", in_ms(*outcome.init));
   if (!outcome.status.empty()) line += "Status: " + outcome.status;
   return line;
 }

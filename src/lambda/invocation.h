@@ -1,6 +1,7 @@
 // An invocation: what functions are told, what is logged of them, and when an asynchronous one is tried again.  Pure.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 #pragma once
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -24,8 +25,8 @@ struct Outcome {
   std::string payload;
   std::string function_error;  // "Unhandled", or empty.
   std::string status;          // Of the REPORT line: "timeout", "error\tError Type: Runtime.ExitError"; empty: none.
-  Duration took{};
-  std::optional<Duration> init;  // Of a cold start.
+  std::chrono::microseconds took{};
+  std::optional<std::chrono::microseconds> init;  // Of a cold start: from the process's start to its first /next.
   long long memory_bytes_max = 0;
   bool undelivered = false;  // The environment ended before it took the event: another may have it.
 };
@@ -40,7 +41,7 @@ std::string checked_error_type(const std::string& type);
 
 std::string init_line(const std::string& runtime);
 // `status`: "timeout" or "error\tError Type: …".
-std::string init_report_line(Duration took, const std::string& status);
+std::string init_report_line(std::chrono::microseconds took, const std::string& status);
 std::string start_line(const std::string& request_id, const std::string& version);
 std::string end_line(const std::string& request_id);
 std::string report_line(const std::string& request_id, const Outcome& outcome, long long memory_mib);

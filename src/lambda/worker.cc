@@ -99,8 +99,10 @@ Result<void> Functions::start() {
   if (left > 0)
     log_info("lambda", fmt::format("{} processes of functions were left by the last daemon and ended", left));
   std::filesystem::remove_all(folder_ / "tmp", error);
-  if (auto written = host::write_file_durably(folder_ / "runtime" / "python_bootstrap.py", kPythonBootstrap); !written)
-    return written;
+  const auto python = folder_ / "runtime" / "python_bootstrap.py";
+  if (host::read_file(python).value_or("") != kPythonBootstrap) {
+    if (auto written = host::write_file_durably(python, kPythonBootstrap); !written) return written;
+  }
   group_.spawn("invocation queue", work_queue());
   group_.spawn("idle environments", tidy());
   return {};
@@ -333,8 +335,8 @@ task<Result<Invoked>> Functions::invoke(std::string name, std::string qualifier,
   }
   const Instant ended = clock_.now();
   const std::string error = outcome.function_error.empty() ? "" : outcome.payload.substr(0, 300);
-  const long long took = outcome.took.count();
-  const long long init = outcome.init ? outcome.init->count() : 0;
+  const auto took = std::chrono::round<Duration>(outcome.took).count();
+  const auto init = std::chrono::round<Duration>(outcome.init.value_or(std::chrono::microseconds(0))).count();
   auto note_end = [=](database::Transaction& tx) {
     database::append_journal(
         tx, ended, "lambda.finished", name,
