@@ -147,11 +147,12 @@ class Docker final : public Containers {
       : executor_(std::move(executor)), endpoint_(std::move(endpoint)) {}
 
   task<Result<EngineInfo>> info() override {
-    auto answer = co_await call("GET", "/version", "");
+    // Not /version: it runs other programs to ask for theirs, and takes 30 ms.  "Server: Docker/20.10.24 (linux)".
+    auto answer = co_await call("GET", "/_ping", "");
     if (!answer) co_return fail(answer);
-    const auto parsed = parse_json(answer->body);
-    const json::object version = parsed && parsed->is_object() ? parsed->get_object() : json::object{};
-    co_return EngineInfo{.name = "Docker Engine", .version = get_string(version, "Version")};
+    const auto words = split(answer->headers.get("Server"), '/');
+    if (words.size() < 2) co_return EngineInfo{.name = "Docker Engine", .version = ""};
+    co_return EngineInfo{.name = words[0] + " Engine", .version = words[1].substr(0, words[1].find(' '))};
   }
 
   task<Result<std::string>> ensure_image(std::string image, std::optional<RegistryLogin> login) override {

@@ -22,6 +22,7 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "host/files.h"
 
 namespace slipway::host {
 namespace {
@@ -270,9 +271,7 @@ int kill_processes_with(const std::string& entry) {
   for (const auto& folder : std::filesystem::directory_iterator("/proc", error)) {
     const std::string name = folder.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream file(folder.path() / "environ", std::ios::binary);
-    std::string environment(1, '\0');
-    environment.append(std::istreambuf_iterator<char>(file), {});
+    const std::string environment = '\0' + read_file(folder.path() / "environ").value_or("");
     const int pid = std::atoi(name.c_str());
     if (pid == ::getpid() || environment.find(wanted) == std::string::npos) continue;
     if (::kill(pid, SIGKILL) == 0) ++killed;

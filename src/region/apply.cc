@@ -83,11 +83,35 @@ class Applier {
     co_return answer->output;
   }
 
-  // As call(), but an error whose code is `harmless` (it exists already) is fine; the answer is then empty.
-  task<Result<json::object>> ensure(std::string service, std::string operation, json::object input,
-                                    std::string harmless) {
-    auto answer = co_await call(service, operation, std::move(input));
-    if (!answer && answer.error().code == harmless) co_return json::object{};
+  // Whether a question about one thing finds it.
+  task<Result<bool>> there(std::string service, std::string operation, json::object question) {
+    auto answer = co_await call(std::move(service), std::move(operation), std::move(question));
+    if (!answer && answer.error().fault != Fault::not_found) co_return fail(answer);
+    co_return answer.has_value();
+  }
+
+  // Makes a thing with `create` unless `question` finds it.  True: it was made just now.
+  task<Result<bool>> make(std::string service, std::string ask, json::object question, std::string create,
+                          json::object input) {
+    auto found = co_await there(service, std::move(ask), std::move(question));
+    if (!found) co_return fail(found);
+    if (*found) co_return false;
+    auto made = co_await call(service, std::move(create), std::move(input));
+    if (!made) co_return fail(made);
+    co_return true;
+  }
+
+  // Puts what an earlier start did not put in the same words, and all that a thing `made` just now has not.  A start
+  // that finds everything as it was commits nothing, so that it is ready at once.
+  task<Result<json::object>> put(std::string service, std::string operation, std::string_view name, json::object input,
+                                 bool made) {
+    const std::string key = fmt::format("{} {}", operation, name);
+    const std::string fingerprint = sha256_hex(json::serialize(input));
+    if (!made && applied(key) == fingerprint) co_return json::object{};
+    auto answer = co_await call(std::move(service), std::move(operation), std::move(input));
+    if (!answer) co_return fail(answer);
+    auto remembered = co_await remember(key, fingerprint);
+    if (!remembered) co_return fail(remembered);
     co_return answer;
   }
 
@@ -96,26 +120,27 @@ class Applier {
   }
 
   task<Result<void>> make_queue() {
-    const json::object input = {{"QueueName", names_.dead_letters}};
-    auto made = co_await ensure("sqs", "CreateQueue", input, "QueueAlreadyExists");
+    const json::object named = {{"QueueName", names_.dead_letters}};
+    auto made = co_await make("sqs", "GetQueueUrl", named, "CreateQueue", named);
     if (!made) co_return fail(made);
     const json::object attributes = {
         {"QueueUrl", fmt::format("/{}/{}", account_.id, names_.dead_letters)},
         {"Attributes", json::object{{"Policy", json::serialize(render::queue_policy(config_, account_))}}}};
-    auto opened = co_await call("sqs", "SetQueueAttributes", attributes);
+    auto opened = co_await put("sqs", "SetQueueAttributes", names_.dead_letters, attributes, *made);
     if (!opened) co_return fail(opened);
     co_return Result<void>{};
   }
 
   task<Result<void>> make_role(RoleBlueprint blueprint) {
-    auto made = co_await ensure("iam", "CreateRole", blueprint.role, "EntityAlreadyExists");
+    const std::string name = get_string(blueprint.role, "RoleName");
+    const json::object named = {{"RoleName", name}};
+    auto made = co_await make("iam", "GetRole", named, "CreateRole", blueprint.role);
     if (!made) co_return fail(made);
-    const json::object trust = {{"RoleName", blueprint.role.at("RoleName")},
-                                {"PolicyDocument", blueprint.role.at("AssumeRolePolicyDocument")}};
-    auto trusted = co_await call("iam", "UpdateAssumeRolePolicy", trust);
+    const json::object trust = {{"RoleName", name}, {"PolicyDocument", blueprint.role.at("AssumeRolePolicyDocument")}};
+    auto trusted = co_await put("iam", "UpdateAssumeRolePolicy", name, trust, *made);
     if (!trusted) co_return fail(trusted);
-    auto put = co_await call("iam", "PutRolePolicy", blueprint.policy);
-    if (!put) co_return fail(put);
+    auto allowed = co_await put("iam", "PutRolePolicy", name, blueprint.policy, *made);
+    if (!allowed) co_return fail(allowed);
     co_return Result<void>{};
   }
 
@@ -296,7 +321,7 @@ class Applier {
       if (name.starts_with("HealthCheck") || name.ends_with("ThresholdCount") || name == "Matcher")
         change[name] = value;
     }
-    auto changed = co_await call("elasticloadbalancing", "ModifyTargetGroup", change);
+    auto changed = co_await put("elasticloadbalancing", "ModifyTargetGroup", found, change, false);
     if (!changed) co_return fail(changed);
     co_return found;
   }
@@ -330,12 +355,24 @@ class Applier {
     co_return get_string(get_object(*registered, "taskDefinition"), "taskDefinitionArn");
   }
 
-  task<Result<void>> make_service(ServiceBlueprint blueprint) {
-    const json::object repository = {{"repositoryName", blueprint.repository}};
-    auto made = co_await ensure("ecr", "CreateRepository", repository, "RepositoryAlreadyExistsException");
+  task<Result<void>> make_cluster(std::string name) {
+    const json::object which = {{"clusters", json::array{name}}};
+    auto described = co_await call("ecs", "DescribeClusters", which);
+    if (!described) co_return fail(described);
+    for (const json::value& cluster : get_array(*described, "clusters"))
+      if (get_string(cluster.as_object(), "status") == "ACTIVE") co_return Result<void>{};
+    const json::object cluster = {{"clusterName", name}};
+    auto made = co_await call("ecs", "CreateCluster", cluster);
     if (!made) co_return fail(made);
-    const json::object cluster = {{"clusterName", blueprint.cluster}};
-    auto clustered = co_await call("ecs", "CreateCluster", cluster);
+    co_return Result<void>{};
+  }
+
+  task<Result<void>> make_service(ServiceBlueprint blueprint) {
+    const json::object repositories = {{"repositoryNames", json::array{blueprint.repository}}};
+    const json::object repository = {{"repositoryName", blueprint.repository}};
+    auto made = co_await make("ecr", "DescribeRepositories", repositories, "CreateRepository", repository);
+    if (!made) co_return fail(made);
+    auto clustered = co_await make_cluster(blueprint.cluster);
     if (!clustered) co_return fail(clustered);
     json::object wanted = blueprint.service;
     if (!blueprint.listener.empty()) {
@@ -360,9 +397,9 @@ class Applier {
     auto definition = co_await register_definition(blueprint.task_definition, current);
     if (!definition) co_return fail(definition);
     wanted["taskDefinition"] = *definition;
-    auto put = co_await (current.empty() ? call("ecs", "CreateService", wanted)
-                                         : call("ecs", "UpdateService", update_of(wanted)));
-    if (!put) co_return fail(put);
+    auto served = co_await (current.empty() ? call("ecs", "CreateService", wanted)
+                                            : call("ecs", "UpdateService", update_of(wanted)));
+    if (!served) co_return fail(served);
     co_return co_await remember(blueprint.cluster + "/" + blueprint.name, blueprint.fingerprint);
   }
 
@@ -378,28 +415,37 @@ class Applier {
   }
 
   task<Result<void>> remember(std::string service, std::string fingerprint) {
-    auto put = [service, fingerprint](database::Transaction& tx) {
+    auto keep = [service, fingerprint](database::Transaction& tx) {
       return tx.execute("INSERT OR REPLACE INTO applied (service, fingerprint) VALUES (?1, ?2)",
                         {service, fingerprint});
     };
-    co_await parts_.database->write(put);
+    co_await parts_.database->write(keep);
     co_return Result<void>{};
   }
 
+  // A rule or a target that somebody deleted is made again.
   task<Result<void>> make_rule(json::object rule) {
     const std::string name = get_string(rule, "Name");
-    auto put = co_await call("events", "PutRule", rule);
-    if (!put) co_return fail(put);
     const json::object target = {{"Id", kTargetId},
                                  {"Arn", arn("lambda", fmt::format("function:{}", names_.deployer))},
                                  {"DeadLetterConfig", json::object{{"Arn", arn("sqs", names_.dead_letters)}}}};
+    const json::object of = {{"Rule", name}};
+    auto listed = co_await call("events", "ListTargetsByRule", of);
+    if (!listed && listed.error().fault != Fault::not_found) co_return fail(listed);
+    const bool whole = listed && std::ranges::any_of(get_array(*listed, "Targets"), [&](const json::value& one) {
+                         return one == json::value(target);
+                       });
+    const std::string fingerprint = sha256_hex(json::serialize(rule));
+    if (whole && applied("rule " + name) == fingerprint) co_return Result<void>{};
+    auto ruled = co_await call("events", "PutRule", rule);
+    if (!ruled) co_return fail(ruled);
     const json::object targets = {{"Rule", name}, {"Targets", json::array{target}}};
     auto aimed = co_await call("events", "PutTargets", targets);
     if (!aimed) co_return fail(aimed);
     if (get_int(*aimed, "FailedEntryCount") > 0)
       co_return fail(Fault::invalid, "SLW-113",
                      "the rule " + name + " cannot reach the deployer: " + json::serialize(*aimed));
-    co_return Result<void>{};
+    co_return co_await remember("rule " + name, fingerprint);
   }
 
   // Rules that an earlier configuration made: of services that are gone, or of another project.  They would go on

@@ -11,7 +11,7 @@
 
 namespace slipway::region {
 
-// The table of what was applied: a fingerprint for each service and for the function.
+// The table of what was applied: a fingerprint for each thing that is put rather than made.
 database::Schema apply_schema();
 
 struct ApplyParts {
