@@ -144,22 +144,30 @@ struct PortableKernel {
     return bits;
   }
   // out = a + b as numbers of 512 bits, and what is carried on from stretch to stretch.
-  static void add(const Row& a, const Row& b, Bits& carry, Row& out) {
+  SLIPWAY_INLINE static void add(const Row& a, const Row& b, Bits& carry, Row& out) {
     for (std::size_t i = 0; i < kLanes; ++i) {
       unsigned long long next = 0;
       out[i] = __builtin_addcll(a[i], b[i], carry, &next);
       carry = next;
     }
   }
-  // Writes down the tokens of a block, which begins at `base` of the text; what lies behind them may be overwritten, 64
-  // of it.  How many there are.
-  static std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
-                           std::uint8_t* kinds) {
-    std::size_t count = 0;
-    for (; bits != 0; bits &= bits - 1, ++count) {
-      const int i = std::countr_zero(bits);
-      tokens[count] = base + static_cast<std::uint32_t>(i);
-      kinds[count] = kind_of(block[i]);
+  // Writes down the positions of the bits, counted from `base`, and how many there are.  What lies behind them may be
+  // overwritten, 64 of it.
+  SLIPWAY_INLINE static std::size_t positions(Bits bits, std::uint32_t base, std::uint32_t* out) {
+    const auto count = static_cast<std::size_t>(std::popcount(bits));
+    for (std::size_t i = 0; i < count; i += 8) {  // Eight at once: a loop that ends seldom otherwise than foreseen.
+      for (std::size_t k = i; k < i + 8; ++k, bits &= bits - 1) {
+        out[k] = base + static_cast<std::uint32_t>(std::countr_zero(bits));
+      }
+    }
+    return count;
+  }
+  // The same of tokens, with their kinds.
+  SLIPWAY_INLINE static std::size_t tokens(const char* block, Bits bits, std::uint32_t base, std::uint32_t* out,
+                                           std::uint8_t* kinds) {
+    const auto count = positions(bits, base, out);
+    for (std::size_t i = 0; i < count; i += 8) {
+      for (std::size_t k = i; k < i + 8; ++k) kinds[k] = kind_of(block[(out[k] - base) % kBlock]);
     }
     return count;
   }
@@ -179,6 +187,7 @@ struct Scanner {
   Scan& scan;
   std::string_view text;
   std::size_t count = 0;  // Tokens.
+  std::size_t bracket_count = 0;
   bool escapes = false;
 
   struct Carried {
@@ -188,10 +197,10 @@ struct Scanner {
   };
   Carried carried{};
   bool wrong = false;
-  Bits escaped = 0;                               // The next character is escaped.
-  Bits in_fraction = 0;                           // Digits behind a dot go on.
-  std::size_t looked = 0;                         // Up to where scalars were looked at one by one.
-  alignas(kBlock) std::array<char, kBlock> rest;  // What does not fill a block, and white space.
+  Bits escaped = 0;                                 // The next character is escaped.
+  Bits in_fraction = 0;                             // Digits behind a dot go on.
+  std::size_t looked = 0;                           // Up to where scalars were looked at one by one.
+  alignas(kBlock) std::array<char, kBlock> rest{};  // What does not fill a block, and white space.
   Row row_errors{};
   Row last_scalar{}, last_digit{}, last_dot{}, last_minus{}, last_zero{}, last_odd{};  // Of the stretch before.
 
@@ -314,92 +323,64 @@ struct Scanner {
 
     Row tokens = (c.structure & out) | (c.quote & c.inside) | starts;
     for (std::size_t i = 0; i < blocks; ++i) {
-      count += Kernel::store(i < whole ? text.data() + at + i * kBlock : rest.data(), lane(tokens, i),
-                             static_cast<std::uint32_t>(at + i * kBlock), scan.tokens_.data() + count,
-                             scan.kinds_.data() + Scan::kFront + count);
+      count += Kernel::tokens(i < whole ? text.data() + at + i * kBlock : rest.data(), lane(tokens, i),
+                              static_cast<std::uint32_t>(at + i * kBlock), scan.tokens_.data() + count,
+                              scan.kinds_.data() + Scan::kFront + count);
     }
   }
 
-  // How deep brackets of one word lie at most.
-  static std::size_t deepest(Bits opens, Bits closes, std::size_t depth) {
-    std::size_t out = depth;
-    for (Bits left = opens | closes; left != 0; left &= left - 1) {
-      const Bits bit = left & (0 - left);
-      if ((opens & bit) != 0) out = std::max(out, ++depth);
-      if ((closes & bit) != 0 && depth > 0) --depth;
-    }
-    return out;
-  }
-
-  // Whether the tokens follow each other as they must, and which brackets are partners.
-  SLIPWAY_INLINE bool grammar() {
+  // Whether each token may stand beside its neighbours; lists the brackets for partners().
+  SLIPWAY_INLINE bool neighbours() {
     const std::uint8_t* const kinds = scan.kinds();
-    if (count == 0 || kinds[0] != (kOpen | kCurly)) return false;
-    std::uint32_t* const partners = scan.partners_.data();
-    std::uint32_t* const open = scan.open_.data();
-    std::size_t depth = 0;
     Bits errors = 0;
     for (std::size_t at = 0; at < count; at += kBlock) {
       const std::uint8_t* const here = kinds + at;
-      const auto first = static_cast<std::uint32_t>(at);
       const Bits valid = count - at >= kBlock ? ~Bits{0} : (Bits{1} << (count - at)) - 1;
-      const Bits curly = Kernel::any_of(here, kCurly);
-      const Bits closes = Kernel::any_of(here, kClose) & valid;
-      Bits opens = Kernel::any_of(here, kOpen) & valid;
-      if (depth + static_cast<std::size_t>(std::popcount(opens)) > kEventDepthMax &&
-          deepest(opens, closes, depth) > kEventDepthMax) {
-        return false;
-      }
-
-      Bits in_object = 0;
-      Bits settled = 0;  // The tokens of which it is known what they lie in; those within each other come first.
-      const auto settle = [&](Bits reach, Bits is_object) __attribute__((always_inline)) {
-        in_object |= reach & ~settled & (0 - is_object);
-        settled |= reach;
-      };
-      // The partner of a closing bracket is the last before it of `opens`, which keeps those that are still open; or
-      // else the last of `open`, which has those of the words before.
-      for (Bits left = closes; left != 0; left &= left - 1) {
-        const auto close = static_cast<std::uint32_t>(std::countr_zero(left));
-        const Bits reach = left ^ (left - 1);  // Up to the closing bracket, which counts as within.
-        const Bits before = opens & reach;
-        const Bits is_object = curly >> close & 1;
-        if (before != 0) {
-          const auto own = 63 - static_cast<std::uint32_t>(std::countl_zero(before));
-          opens ^= Bits{1} << own;
-          errors |= (curly >> own & 1) ^ is_object;
-          partners[first + own] = first + close;
-          settle(reach & (~Bits{1} << own), is_object);
-        } else {
-          if (depth == 0) return false;
-          const std::uint32_t own = open[--depth];
-          errors |= (own & 1) ^ is_object;
-          partners[own >> 1] = first + close;
-          settle(reach, is_object);
-        }
-      }
-      settle(opens ^ (opens - 1), depth == 0 ? 0 : open[depth - 1] & 1);
-      while (opens != 0) {
-        const auto own = static_cast<std::uint32_t>(std::countr_zero(opens));
-        const Bits is_object = curly >> own & 1;
-        open[depth++] = (first + own) << 1 | static_cast<std::uint32_t>(is_object);
-        opens &= opens - 1;
-        settle((~Bits{1} << own) & (opens ^ (opens - 1)), is_object);
-      }
-
-      const Bits commas = Kernel::any_of(here, kComma);
+      const Bits closes = Kernel::any_of(here, kClose);
       const Bits colons = Kernel::any_of(here, kColon);
-      const Bits strings = Kernel::any_of(here, kString);
-      const Bits begins = ~(closes | commas | colons);  // A value or key.
+      const Bits begins = ~(closes | colons | Kernel::any_of(here, kComma));  // A value or key.
       const Bits behind_value = Kernel::any_of(here - 1, kString | kScalar | kClose);
       const Bits behind_open = Kernel::any_of(here - 1, kOpen);
-      const Bits member = behind_open | Kernel::any_of(here - 1, kComma);  // Where a member of a container begins.
-      const Bits behind_key = in_object & Kernel::any_of(here - 1, kString) & Kernel::any_of(here - 2, kOpen | kComma);
-      const Bits bad = (~(begins ^ behind_value) & ~(closes & behind_open)) | (colons ^ behind_key) |
-                       (in_object & member & ~(strings | closes));
+      const Bits behind_comma = Kernel::any_of(here - 1, kComma);
+      const Bits behind_key = Kernel::any_of(here - 1, kString) & Kernel::any_of(here - 2, kOpen | kComma);
+      Bits bad = (~(begins ^ behind_value) & ~(closes & behind_open)) | (colons & ~behind_key);
+      // The first member of a container has a key if the bracket says so, the others if the one before has.  When that
+      // ends with a bracket, partners() looks.
+      const Bits keyed = Kernel::any_of(here + 1, kColon);
+      bad |= behind_open & ~closes & (keyed ^ Kernel::any_of(here - 1, kCurly));
+      bad |= behind_comma & ~Kernel::any_of(here - 2, kClose) & (keyed ^ Kernel::any_of(here - 3, kColon));
       errors |= bad & valid;
+      bracket_count += Kernel::positions(Kernel::any_of(here, kOpen | kClose) & valid, static_cast<std::uint32_t>(at),
+                                         scan.brackets_.data() + bracket_count);
     }
-    return errors == 0 && depth == 0 && partners[0] == count - 1;
+    return errors == 0;
+  }
+
+  // Finds the partners among the brackets, which must be of one kind; the text must be from a curly one to its partner.
+  SLIPWAY_INLINE bool partners() {
+    const std::uint8_t* const kinds = scan.kinds();
+    std::uint32_t* const out = scan.partners_.data();
+    std::uint32_t* const open = scan.open_.data();
+    std::size_t depth = 0;
+    unsigned errors = kinds[0] ^ (kOpen | kCurly);
+    for (std::size_t i = 0; i < bracket_count; ++i) {
+      const std::uint32_t bracket = scan.brackets_[i];
+      if ((kinds[bracket] & kOpen) != 0) {
+        if (depth == kEventDepthMax) return false;
+        open[depth++] = bracket;
+        continue;
+      }
+      if (depth == 0) return false;
+      const std::uint32_t own = open[--depth];
+      out[own] = bracket;
+      const std::uint8_t* const begin = kinds + own;
+      const std::uint8_t* const end = kinds + bracket;
+      errors |= begin[0] ^ end[0] ^ (kOpen | kClose);
+      // Behind a comma there is a key if there is one before this member.
+      static_assert(kColon >> 1 == kComma);
+      errors |= end[1] & kComma & ((begin[-1] ^ end[3]) >> 1);
+    }
+    return errors == 0 && depth == 0 && out[0] == count - 1;
   }
 
   SLIPWAY_INLINE bool read() {
@@ -410,7 +391,8 @@ struct Scanner {
       scan.tokens_.resize(text.size() + 2 * kBlock);
       scan.partners_.resize(text.size() + 2 * kBlock);
       scan.kinds_.resize(Scan::kFront + text.size() + 2 * kBlock);
-      scan.open_.resize(kEventDepthMax + 1);
+      scan.brackets_.resize(text.size() + 2 * kBlock);
+      scan.open_.resize(kEventDepthMax);
     }
     // Rows are read some time after they were written in parts: a processor waits for such parts.
     std::array<Stretch, kAhead> ahead;
@@ -419,7 +401,9 @@ struct Scanner {
       for (std::size_t i = at; i < end; i += kStretch) classify(i, ahead[(i - at) / kStretch]);
       for (std::size_t i = at; i < end; i += kStretch) stretch(i, ahead[(i - at) / kStretch]);
     }
-    if (wrong || (carried.wrong | carried.in_string | escaped) != 0 || some(row_errors) || !grammar()) return false;
+    if (wrong || (carried.wrong | carried.in_string | escaped) != 0 || some(row_errors) || count == 0) return false;
+    std::memset(scan.kinds_.data() + Scan::kFront + count, 0, Scan::kFront);
+    if (!neighbours() || !partners()) return false;
     if (carried.high != 0 && !is_utf8(text)) return false;
     scan.size_ = count;
     scan.has_escapes_ = escapes;
@@ -474,9 +458,12 @@ struct Avx2Kernel {
         _mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<long long>(bits)), ones, 0)));
   }
   static inline void add(const Row& a, const Row& b, Bits& carry, Row& out) { PortableKernel::add(a, b, carry, out); }
-  static inline std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
-                                  std::uint8_t* kinds) {
-    return PortableKernel::store(block, bits, base, tokens, kinds);
+  static inline std::size_t positions(Bits bits, std::uint32_t base, std::uint32_t* out) {
+    return PortableKernel::positions(bits, base, out);
+  }
+  static inline std::size_t tokens(const char* block, Bits bits, std::uint32_t base, std::uint32_t* out,
+                                   std::uint8_t* kinds) {
+    return PortableKernel::tokens(block, bits, base, out, kinds);
   }
   static inline Bits any_of(const std::uint8_t* kinds, std::uint8_t mask) {
     const __m256i all = _mm256_set1_epi8(static_cast<char>(mask));
@@ -531,19 +518,17 @@ struct Avx512Kernel {
     carry = carried >> 8;
     reinterpret_cast<__m512i&>(out) = _mm512_mask_sub_epi64(sum, static_cast<__mmask8>(carried ^ full), sum, ones);
   }
-  static inline std::size_t store(const char* block, Bits bits, std::uint32_t base, std::uint32_t* tokens,
-                                  std::uint8_t* kinds) {
+  static inline std::size_t positions(Bits bits, std::uint32_t base, std::uint32_t* out) {
     alignas(64) static constexpr std::array<std::uint8_t, 64> kCount = [] {
       std::array<std::uint8_t, 64> numbers{};
       for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::uint8_t>(i);
       return numbers;
     }();
-    _mm512_storeu_si512(kinds, _mm512_maskz_compress_epi8(bits, kinds_of(_mm512_loadu_si512(block))));
     const __m512i packed = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(kCount.data()));
     const __m512i from = _mm512_set1_epi32(static_cast<int>(base));
     const auto count = static_cast<std::size_t>(std::popcount(bits));
     const auto sixteen = [&](std::size_t i, __m128i numbers) __attribute__((always_inline)) {
-      _mm512_storeu_si512(tokens + i, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(numbers)));
+      _mm512_storeu_si512(out + i, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(numbers)));
     };
     sixteen(0, _mm512_castsi512_si128(packed));
     sixteen(16, _mm512_extracti32x4_epi32(packed, 1));
@@ -552,6 +537,11 @@ struct Avx512Kernel {
       sixteen(48, _mm512_extracti32x4_epi32(packed, 3));
     }
     return count;
+  }
+  static inline std::size_t tokens(const char* block, Bits bits, std::uint32_t base, std::uint32_t* out,
+                                   std::uint8_t* kinds) {
+    _mm512_storeu_si512(kinds, _mm512_maskz_compress_epi8(bits, kinds_of(_mm512_loadu_si512(block))));
+    return positions(bits, base, out);
   }
   static inline Bits any_of(const std::uint8_t* kinds, std::uint8_t mask) {
     return _mm512_test_epi8_mask(_mm512_loadu_si512(kinds), _mm512_set1_epi8(static_cast<char>(mask)));

@@ -39,7 +39,7 @@ class Scan {
   explicit Scan(Kernel kernel = best_kernel()) : kernel_(kernel) {}
 
   // Reads `text`; false when it is not one JSON object.  What the functions below answer is of the last text that was
-  // read. Memory: 9 bytes for each byte of the longest text so far.
+  // read. Memory: 13 bytes for each byte of the longest text so far.
   bool read(std::string_view text);
   // What is wrong with the last text, and where.  Looks at it again, byte by byte.
   Error fault(std::string_view text) const;
@@ -57,13 +57,14 @@ class Scan {
   template <class Instructions>
   friend struct Scanner;
 
-  static constexpr std::size_t kFront = 2;  // A token has two before it, whatever it is.
+  static constexpr std::size_t kFront = 3;  // A token has so many before and behind it, some of no kind.
 
   Kernel kernel_;
   std::vector<std::uint32_t> tokens_;
   std::vector<std::uint8_t> kinds_;
   std::vector<std::uint32_t> partners_;
-  std::vector<std::uint32_t> open_;  // The brackets that are open: token numbers, and in the lowest bit 1 for curly.
+  std::vector<std::uint32_t> brackets_;  // Token numbers.
+  std::vector<std::uint32_t> open_;      // Of them those that are open.
   std::size_t size_ = 0;
   bool has_escapes_ = false;
 };
