@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/digest.h"
 #include "base/text.h"
@@ -42,6 +43,7 @@ class Api {
     if (!has(input, "desiredCount")) co_return invalid("desiredCount is required for a REPLICA service.");
     if (get_string(input, "taskDefinition").empty()) co_return client("TaskDefinition is blank.");
     if (auto good = take_settings(service, input); !good) co_return fail(good);
+    if (auto good = check_takeover(service); !good) co_return fail(good);
     for (const char* member : {"launchType", "networkConfiguration", "platformVersion", "enableECSManagedTags",
                                "propagateTags", "availabilityZoneRebalancing"}) {
       if (has(input, member)) service.echo[member] = input.at(member);
@@ -102,7 +104,15 @@ class Api {
       const bool rewired = moved("loadBalancers", service->load_balancers) ||
                            moved("networkConfiguration", get_object(service->echo, "networkConfiguration"));
       if (auto good = take_numbers(*service, input); !good) return fail(good);
-      if (has(input, "loadBalancers")) service->load_balancers = get_array(input, "loadBalancers");
+      if (has(input, "loadBalancers")) {
+        // Tasks find their target group by their side of it.
+        const bool on_alternate = std::ranges::any_of(service->state.deployments, &Deployment::alternate);
+        if (rewired && on_alternate)
+          return invalid(
+              "loadBalancers cannot change while tasks are in the alternate target group; deploy once more before.");
+        service->load_balancers = get_array(input, "loadBalancers");
+      }
+      if (auto good = check_takeover(*service); !good) return fail(good);
       for (const char* member : {"networkConfiguration", "platformVersion", "enableECSManagedTags", "propagateTags",
                                  "availabilityZoneRebalancing", "capacityProviderStrategy"}) {
         if (has(input, member)) service->echo[member] = input.at(member);
@@ -319,10 +329,65 @@ class Api {
                               .reset_on_healthy = get_bool(breaker, "resetOnHealthyTask", true)};
       if (auto good = take_threshold(state.breaker, get_object(breaker, "thresholdConfiguration")); !good) return good;
     }
+    if (auto good = take_strategy(state.how, configuration); !good) return good;
     if (state.maximum_percent < state.minimum_healthy_percent)
       return invalid("maximumPercent must not be less than minimumHealthyPercent.");
     if (state.maximum_percent == 100 && state.minimum_healthy_percent == 100)
       return invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.");
+    return {};
+  }
+
+  // How deployments to come take over.  What is not named stays as it is, unless the strategy changes.
+  static Result<void> take_strategy(Takeover& how, const json::object& configuration) {
+    const std::string named = get_string(configuration, "strategy", strategy_text(how.strategy));
+    const bool linear = named == "LINEAR";
+    const bool canary = named == "CANARY";
+    if (has(configuration, "linearConfiguration") && !linear)
+      return invalid("linearConfiguration can only be specified with the LINEAR deployment strategy.");
+    if (has(configuration, "canaryConfiguration") && !canary)
+      return invalid("canaryConfiguration can only be specified with the CANARY deployment strategy.");
+    const bool changes = named != strategy_text(how.strategy);
+    const bool baked = has(configuration, "bakeTimeInMinutes");
+    if (named == "ROLLING") {
+      if (baked && get_int(configuration, "bakeTimeInMinutes") != 0)
+        return invalid("bakeTimeInMinutes can only be specified with a deployment strategy other than ROLLING.");
+      how = Takeover{};
+      return {};
+    }
+    if (changes && !baked)
+      return invalid(fmt::format("bakeTimeInMinutes is required for the {} deployment strategy.", named));
+    if (baked) how.bake = std::chrono::minutes(get_int(configuration, "bakeTimeInMinutes"));
+    how.strategy = linear ? Strategy::linear : canary ? Strategy::canary : Strategy::blue_green;
+    if (!linear && !canary) {
+      how.step = kAll;
+      how.step_bake = {};
+      return {};
+    }
+    const json::object steps = get_object(configuration, linear ? "linearConfiguration" : "canaryConfiguration");
+    const char* percent_member = linear ? "stepPercent" : "canaryPercent";
+    const double before = changes ? (linear ? 10.0 : 5.0) : how.step / 10.0;
+    const long long minutes = changes ? (linear ? 6 : 10) : how.step_bake / std::chrono::minutes(1);
+    const double percent = get_double(steps, percent_member, before);
+    const double least = linear ? 3.0 : 0.1;
+    how.step = static_cast<int>(std::lround(percent * 10));
+    if (percent < least || percent > 100.0 || std::abs(percent * 10 - how.step) > 1e-6)
+      return invalid(fmt::format("{} must be between {:.1f} and 100.0, in multiples of 0.1.", percent_member, least));
+    how.step_bake =
+        std::chrono::minutes(get_int(steps, linear ? "stepBakeTimeInMinutes" : "canaryBakeTimeInMinutes", minutes));
+    return {};
+  }
+
+  // What moves traffic needs two target groups and a rule to move it by.
+  Result<void> check_takeover(const ServiceRecord& service) {
+    if (service.state.how.strategy == Strategy::rolling) return {};
+    const std::string strategy = strategy_text(service.state.how.strategy);
+    if (service.load_balancers.empty() && service.state.how.strategy != Strategy::blue_green)
+      return invalid(fmt::format("The {} deployment strategy requires a load balancer.", strategy));
+    for (const json::value& balancer : service.load_balancers) {
+      if (!has(balancer.as_object(), "advancedConfiguration"))
+        return invalid(fmt::format("advancedConfiguration is required in loadBalancers for the {} deployment strategy.",
+                                   strategy));
+    }
     return {};
   }
 
@@ -352,6 +417,18 @@ class Api {
     for (const json::value& balancer : service.load_balancers) {
       const std::string arn = get_string(balancer.as_object(), "targetGroupArn");
       if (auto usable = scheduler_.targets().check(arn); !usable) return invalid(usable.error().message);
+      const json::object advanced = get_object(balancer.as_object(), "advancedConfiguration");
+      if (advanced.empty()) continue;
+      const std::string alternate = get_string(advanced, "alternateTargetGroupArn");
+      if (alternate == arn) return invalid("The alternate target group must differ from the target group.");
+      // That no listener uses it yet is mended by the first deployment.
+      if (auto usable = scheduler_.targets().check(alternate); !usable && usable.error().fault == Fault::not_found)
+        return invalid(usable.error().message);
+      for (const char* member : {"productionListenerRule", "testListenerRule"}) {
+        const std::string rule = get_string(advanced, member);
+        if (rule.empty()) continue;
+        if (auto usable = scheduler_.targets().check_rule(rule); !usable) return invalid(usable.error().message);
+      }
     }
     return {};
   }

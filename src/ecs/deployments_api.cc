@@ -102,6 +102,14 @@ class DeploymentsApi {
                     fmt::format("The service deployment {} is in status {} and cannot be stopped.", arn, status));
       // It is being stopped already: nothing to do.
       if (status != "PENDING" && status != "IN_PROGRESS") return *service;
+      const Phase phase = service->state.deployments.front().phase;
+      if (phase == Phase::clean_up)
+        return fail(
+            Fault::conflict, "ConflictException",
+            fmt::format("The service deployment {} is in lifecycle stage CLEAN_UP and cannot be stopped.", arn));
+      if (phase != Phase::none && !back)
+        return fail(Fault::invalid, "InvalidParameterException",
+                    "stopType ABORT is not supported for deployments that shift traffic; use ROLLBACK.");
       (*deployment)["status"] = back ? "ROLLBACK_REQUESTED" : "STOP_REQUESTED";
       (*deployment)["updatedAt"] = epoch_seconds(call.now);
       put_service_deployment(tx, *service, *deployment);

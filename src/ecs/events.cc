@@ -105,6 +105,10 @@ void tell(const Teller& teller, const ServiceRecord& service, const Note& note) 
       journal(teller, service, "ecs.deployment.stuck", fmt::format("{} {}", note.deployment, note.text),
               {{"deployment", note.deployment}});
       break;
+    case Note::Kind::stage:
+      journal(teller, service, "ecs.deployment.stage", fmt::format("{} is in {}", note.deployment, note.text),
+              {{"deployment", note.deployment}, {"stage", note.text}});
+      break;
     case Note::Kind::impaired:
       service_event(teller, service,
                     "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
@@ -200,6 +204,7 @@ TaskRecord new_task(const ServiceRecord& service, const Deployment& deployment, 
   task.deployment = deployment.id;
   task.task_definition = deployment.task_definition;
   task.started_by = deployment.id;
+  task.alternate = deployment.alternate;
   task.created_at = now;
   const std::string propagated = get_string(service.echo, "propagateTags");
   if (propagated == "SERVICE") task.tags = service.tags;

@@ -18,6 +18,11 @@ enum class Bug {
   restarts_without_delay,     // Tasks that fail again and again are restarted at once.
   superseded_stays,           // Tasks of superseded deployments are kept.
   starts_old_and_stops_it,    // A task of the old revision that is needed is stopped before it serves.
+  stopped_under_traffic,      // Tasks in between go although they may still get traffic.
+  colours_mixed,              // New tasks come to a target group in which others still are.
+  steps_not_baked,            // The next step is taken at once.
+  shifted_before_whole,       // Traffic is moved to a revision that is not whole.
+  bake_cut_short,             // The old revision goes before the bake time is over.
   signalled_in_traffic,       // A task is signalled before it is out of traffic and drained.
   killed_without_grace,       // SIGKILL at once.
   tag_resolved_each_time,     // Every task resolves its tags anew.
@@ -41,6 +46,11 @@ inline const char* bug_name(Bug bug) {
                                     "restarts_without_delay",
                                     "superseded_stays",
                                     "starts_old_and_stops_it",
+                                    "stopped_under_traffic",
+                                    "colours_mixed",
+                                    "steps_not_baked",
+                                    "shifted_before_whole",
+                                    "bake_cut_short",
                                     "signalled_in_traffic",
                                     "killed_without_grace",
                                     "tag_resolved_each_time",

@@ -42,6 +42,12 @@ class TargetGroups {
   virtual task<Result<void>> register_target(std::string arn, std::string id, std::string address, int port) = 0;
   virtual task<Result<void>> deregister_target(std::string arn, std::string id) = 0;
   virtual std::vector<TargetStatus> targets(const std::string& arn) = 0;
+  virtual Result<void> check_rule(const std::string& rule) = 0;  // Fails when there is none, or it forwards nowhere.
+  // How a listener rule divides its requests between a target group and its alternate one: the alternate one's part in
+  // per mille; nothing when there is no such rule, or it does not forward to just these two.
+  virtual std::optional<int> share(const std::string& rule, const std::string& arn, const std::string& alternate) = 0;
+  // From the next request on.  Fault::not_found when there is no such rule.
+  virtual task<Result<void>> set_share(std::string rule, std::string arn, std::string alternate, int share) = 0;
   virtual void on_change(std::function<void()> news) = 0;  // Called on the loop whenever a target's status changed.
 };
 

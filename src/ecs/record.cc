@@ -7,6 +7,19 @@
 namespace slipway::ecs {
 namespace {
 
+json::object to_json(const Takeover& t) {
+  return {{"strategy", static_cast<int>(t.strategy)},
+          {"bake", t.bake.count()},
+          {"step", t.step},
+          {"stepBake", t.step_bake.count()}};
+}
+Takeover takeover_from(const json::object& o) {
+  return {.strategy = static_cast<Strategy>(get_int(o, "strategy")),
+          .bake = Duration{get_int(o, "bake")},
+          .step = static_cast<int>(get_int(o, "step", kAll)),
+          .step_bake = Duration{get_int(o, "stepBake")}};
+}
+
 json::object to_json(const Deployment& d) {
   json::object images;
   for (const auto& [name, image] : d.images) images[name] = image;
@@ -21,6 +34,12 @@ json::object to_json(const Deployment& d) {
           {"steady", d.steady},
           {"stuck", d.stuck},
           {"wish", static_cast<int>(d.wish)},
+          {"how", to_json(d.how)},
+          {"alternate", d.alternate},
+          {"phase", static_cast<int>(d.phase)},
+          {"phaseSince", d.phase_since.ms()},
+          {"step", d.step},
+          {"stepSince", d.step_since.ms()},
           {"createdAt", d.created_at.ms()},
           {"updatedAt", d.updated_at.ms()},
           {"startAfter", d.start_after.ms()},
@@ -39,6 +58,12 @@ Deployment deployment_from(const json::object& o) {
                .steady = get_bool(o, "steady"),
                .stuck = get_bool(o, "stuck"),
                .wish = static_cast<StopWish>(get_int(o, "wish")),
+               .how = takeover_from(get_object(o, "how")),
+               .alternate = get_bool(o, "alternate"),
+               .phase = static_cast<Phase>(get_int(o, "phase")),
+               .phase_since = instant_ms(get_int(o, "phaseSince")),
+               .step = static_cast<int>(get_int(o, "step")),
+               .step_since = instant_ms(get_int(o, "stepSince")),
                .created_at = instant_ms(get_int(o, "createdAt")),
                .updated_at = instant_ms(get_int(o, "updatedAt")),
                .start_after = instant_ms(get_int(o, "startAfter"))};
@@ -181,6 +206,9 @@ json::object to_json(const ServiceRecord& r) {
           {"maximum", r.state.maximum_percent},
           {"breaker", to_json(r.state.breaker)},
           {"grace", r.state.grace.count()},
+          {"how", to_json(r.state.how)},
+          {"production", r.state.traffic.production},
+          {"test", r.state.traffic.test},
           {"deployments", deployments},
           {"loadBalancers", r.load_balancers},
           {"echo", r.echo},
@@ -201,6 +229,9 @@ ServiceRecord service_from(const json::object& o) {
   r.state.maximum_percent = static_cast<int>(get_int(o, "maximum"));
   r.state.breaker = breaker_from(o);
   r.state.grace = Duration{get_int(o, "grace")};
+  r.state.how = takeover_from(get_object(o, "how"));
+  r.state.traffic = {.production = static_cast<int>(get_int(o, "production")),
+                     .test = static_cast<int>(get_int(o, "test"))};
   for (const json::value& d : get_array(o, "deployments"))
     r.state.deployments.push_back(deployment_from(d.as_object()));
   r.load_balancers = get_array(o, "loadBalancers");
@@ -230,6 +261,7 @@ json::object to_json(const TaskRecord& t) {
           {"counted", t.counted},
           {"wasHealthy", t.was_healthy},
           {"wasInTraffic", t.was_in_traffic},
+          {"alternate", t.alternate},
           {"registered", t.registered},
           {"group", t.named_group},
           {"request", t.request},
@@ -261,6 +293,7 @@ TaskRecord task_from(const json::object& o) {
   t.counted = get_bool(o, "counted");
   t.was_healthy = get_bool(o, "wasHealthy");
   t.was_in_traffic = get_bool(o, "wasInTraffic");
+  t.alternate = get_bool(o, "alternate");
   t.registered = get_bool(o, "registered");
   t.named_group = get_string(o, "group");
   t.request = get_string(o, "request");
@@ -335,11 +368,25 @@ json::object describe_configuration(const ServiceState& state) {
   if (state.breaker.type != defaults.type || state.breaker.value != defaults.value)
     breaker["thresholdConfiguration"] =
         json::object{{"type", threshold_text(state.breaker.type)}, {"value", state.breaker.value}};
-  return {{"deploymentCircuitBreaker", breaker},
-          {"maximumPercent", state.maximum_percent},
-          {"minimumHealthyPercent", state.minimum_healthy_percent},
-          {"strategy", "ROLLING"},
-          {"bakeTimeInMinutes", 0}};
+  const Takeover& how = state.how;
+  const auto minutes = [](Duration time) { return std::chrono::duration_cast<std::chrono::minutes>(time).count(); };
+  json::object out = {{"deploymentCircuitBreaker", breaker},
+                      {"maximumPercent", state.maximum_percent},
+                      {"minimumHealthyPercent", state.minimum_healthy_percent},
+                      {"strategy", strategy_text(how.strategy)},
+                      {"bakeTimeInMinutes", minutes(how.bake)}};
+  if (how.strategy == Strategy::linear)
+    out["linearConfiguration"] =
+        json::object{{"stepPercent", how.step / 10.0}, {"stepBakeTimeInMinutes", minutes(how.step_bake)}};
+  if (how.strategy == Strategy::canary)
+    out["canaryConfiguration"] =
+        json::object{{"canaryPercent", how.step / 10.0}, {"canaryBakeTimeInMinutes", minutes(how.step_bake)}};
+  return out;
+}
+
+std::string target_group(const json::object& load_balancer, bool alternate) {
+  return alternate ? get_string(get_object(load_balancer, "advancedConfiguration"), "alternateTargetGroupArn")
+                   : get_string(load_balancer, "targetGroupArn");
 }
 
 const char* threshold_text(Breaker::Threshold type) {

@@ -55,6 +55,7 @@ struct TaskRecord {
   bool counted = false;
   bool was_healthy = false;
   bool was_in_traffic = false;
+  bool alternate = false;   // It is a target of the alternate target group.
   bool registered = false;  // The service has told that it is a target.
   Instant created_at{};
   Instant started_at{};
@@ -88,6 +89,9 @@ enum class Times { seconds, iso };
 json::object describe(const TaskRecord& task, const Place& place, const json::object& definition, Times times);
 // The service as DescribeServices shows it, without its events.
 json::object describe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, const Place& place);
+
+// The target group that the task (or one on the other side) belongs to, of one entry of loadBalancers.
+std::string target_group(const json::object& load_balancer, bool alternate);
 
 json::object describe_configuration(const ServiceState& state);  // As deploymentConfiguration shows it.
 

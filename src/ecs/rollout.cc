@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ecs/planted.h"
+#include "ecs/shift.h"
 
 namespace slipway::ecs {
 namespace {
@@ -40,7 +41,8 @@ bool given_up(const Deployment& deployment) {
 // One call of advance(): the plan as it grows, and the tasks it still may touch.
 class Planner {
  public:
-  Planner(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now) : seen_(seen), now_(now) {
+  Planner(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now, std::optional<Traffic> traffic)
+      : seen_(seen), now_(now), confirmed_(!traffic || *traffic == state.traffic) {
     plan_.next = state;
   }
 
@@ -48,11 +50,16 @@ class Planner {
     if (plan_.next.deployments.empty()) return std::move(plan_);
     count_outcomes();
     judge_primary();
-    stop_hopeless();
-    start_missing();
-    stop_sick();
-    stop_surplus();
-    notice_deadlock();
+    if (is_shifting()) {
+      shift(plan_, seen_, confirmed_, now_);
+    } else {
+      keep_traffic();
+      stop_hopeless();
+      start_missing();
+      stop_sick();
+      stop_surplus();
+      notice_deadlock();
+    }
     complete();
     forget_superseded();
     return std::move(plan_);
@@ -60,6 +67,21 @@ class Planner {
 
  private:
   Deployment& primary() { return plan_.next.deployments.front(); }
+  bool is_shifting() const {
+    const Deployment& newest = plan_.next.deployments.front();
+    return newest.phase != Phase::none && newest.rollout == Rollout::in_progress;
+  }
+  // Tasks of a deployment that was shifting when another took its place are in the other target group: they serve
+  // nobody once the traffic has left it, and must not go before.
+  void keep_traffic() {
+    const int at = primary().alternate ? kAll : 0;
+    const Traffic wanted{.production = at, .test = at};
+    if (plan_.next.traffic != wanted) confirmed_ = false;
+    plan_.next.traffic = wanted;
+  }
+  bool is_astray(const TaskSeen& task) {
+    return !is_shifting() && task.alternate != primary().alternate && !confirmed_;
+  }
   bool is_primary(const TaskSeen& task) { return task.deployment == primary().id; }
   bool is_stopping(const TaskSeen& task) const {
     const auto same = [&](const StopTask& stop) { return stop.id == task.id; };
@@ -69,8 +91,12 @@ class Planner {
   bool is_active(const TaskSeen& task) const {
     return (task.stage == Stage::pending || task.stage == Stage::running) && !is_stopping(task);
   }
-  static bool serves(const TaskSeen& task) {
-    return task.stage == Stage::running && task.health == Health::healthy &&
+  // Requests come, or will come, to its side.
+  bool is_reached(const TaskSeen& task) const {
+    return is_shifting() || task.alternate == plan_.next.deployments.front().alternate;
+  }
+  bool serves(const TaskSeen& task) const {
+    return task.stage == Stage::running && task.health == Health::healthy && is_reached(task) &&
            (task.in_traffic || planted(Bug::health_without_traffic));
   }
   // Unhealthy beyond its grace: to be replaced.
@@ -87,7 +113,7 @@ class Planner {
     return count([](const TaskSeen&) { return true; });
   }
   int count_serving() const {
-    return count([](const TaskSeen& t) { return serves(t); });
+    return count([&](const TaskSeen& t) { return serves(t); });
   }
   // Serving, or on the way to it.
   int count_hopeful(const std::string& deployment) const {
@@ -133,16 +159,20 @@ class Planner {
 
   void judge_primary() {
     const Deployment& newest = primary();
-    if (newest.rollout != Rollout::in_progress) return;
+    // While it cleans up, there is nothing warm left to go back to.
+    if (newest.rollout != Rollout::in_progress || newest.phase == Phase::clean_up) return;
+    // One that was shifting traffic always gives it back.
+    const bool back = newest.phase != Phase::none;
     if (newest.wish != StopWish::none) {
-      fail_primary(Note::Cause::user, newest.wish == StopWish::roll_back);
+      fail_primary(Note::Cause::user, back || newest.wish == StopWish::roll_back);
     } else if (plan_.next.breaker.enable && newest.failed_tasks >= breaker_threshold(plan_.next)) {
-      fail_primary(Note::Cause::breaker, plan_.next.breaker.rollback);
+      fail_primary(Note::Cause::breaker, back || plan_.next.breaker.rollback);
     }
   }
 
   void fail_primary(Note::Cause cause, bool roll_back) {
     Deployment& failed = primary();
+    const bool was_shifting = failed.phase != Phase::none;
     failed.rollout = Rollout::failed;
     failed.reason = cause == Note::Cause::breaker ? kTasksFailed : kStoppedByUser;
     failed.wish = StopWish::none;
@@ -166,7 +196,8 @@ class Planner {
     target.start_after = now_;
     target.rolling_back = true;
     target.steady = target.stuck = false;
-    target.updated_at = now_;
+    target.updated_at = target.phase_since = now_;
+    target.phase = was_shifting ? Phase::production_shift : Phase::none;
     note(Note::Kind::rolling_back, target.id, {}, target.reason);
   }
 
@@ -183,7 +214,8 @@ class Planner {
                                   [](const Deployment& d) { return d.was_completed; });
     if (old == plan_.next.deployments.end()) return;
     const int wanted = given_up(newest) ? plan_.next.desired : minimum_tasks(plan_.next);
-    const int hopeful = count([&](const TaskSeen& t) { return !is_sick(t); }) + static_cast<int>(plan_.start.size());
+    const int hopeful =
+        count([&](const TaskSeen& t) { return !is_sick(t) && is_reached(t); }) + static_cast<int>(plan_.start.size());
     start(*old, wanted - hopeful, room);
   }
 
@@ -252,7 +284,7 @@ class Planner {
     std::vector<const TaskSeen*> old;
     std::vector<const TaskSeen*> own;
     for (const TaskSeen& task : seen_) {
-      if (is_active(task)) (is_primary(task) ? own : old).push_back(&task);
+      if (is_active(task) && !is_astray(task)) (is_primary(task) ? own : old).push_back(&task);
     }
     const int own_number = static_cast<int>(own.size());
     int old_surplus = static_cast<int>(old.size());
@@ -288,7 +320,7 @@ class Planner {
 
   void stop_while_enough_serve(std::vector<const TaskSeen*>& candidates, int number, const std::string& reason) {
     std::ranges::stable_sort(candidates,
-                             [](const TaskSeen* a, const TaskSeen* b) { return !serves(*a) && serves(*b); });
+                             [&](const TaskSeen* a, const TaskSeen* b) { return !serves(*a) && serves(*b); });
     std::vector<std::string> stopped;
     for (const TaskSeen* task : candidates) {
       if (number <= 0) break;
@@ -303,8 +335,9 @@ class Planner {
   bool is_needed(const TaskSeen& task) const {
     const int minimum = minimum_tasks(plan_.next);
     if (serves(task)) return count_serving() - 1 < minimum && !planted(Bug::old_stopped_before_new);
-    if (is_sick(task) || planted(Bug::starts_old_and_stops_it)) return false;
-    const int hopeful = count([&](const TaskSeen& t) { return !is_sick(t); }) + static_cast<int>(plan_.start.size());
+    if (is_sick(task) || !is_reached(task) || planted(Bug::starts_old_and_stops_it)) return false;
+    const int hopeful =
+        count([&](const TaskSeen& t) { return !is_sick(t) && is_reached(t); }) + static_cast<int>(plan_.start.size());
     return hopeful - 1 < minimum;
   }
 
@@ -328,7 +361,7 @@ class Planner {
 
   void complete() {
     Deployment& newest = primary();
-    if (given_up(newest)) return;
+    if (given_up(newest) || (is_shifting() && newest.phase != Phase::clean_up)) return;
     int serving = 0;
     bool others = !plan_.start.empty() || !plan_.stop.empty();
     for (const TaskSeen& task : seen_) {
@@ -343,6 +376,7 @@ class Planner {
     if (newest.rollout != Rollout::completed) {
       newest.rollout = Rollout::completed;
       newest.was_completed = true;
+      newest.phase = Phase::none;
       newest.reason = "ECS deployment " + newest.id + " completed.";
       newest.updated_at = now_;
       newest.failed_tasks = newest.failures_in_row = 0;
@@ -379,6 +413,7 @@ class Planner {
 
   const std::vector<TaskSeen>& seen_;
   Instant now_;
+  bool confirmed_;  // The load balancer does what the state says.
   Plan plan_;
 };
 
@@ -404,11 +439,23 @@ int breaker_threshold(const ServiceState& state) {
 }
 
 void supersede(ServiceState& state, Deployment newest) {
+  const auto good = std::ranges::find_if(state.deployments, &Deployment::was_completed);
+  const bool fresh = good == state.deployments.end();
+  // Where the good one shares its side with one that replaces it, the side is whole only with both.
+  const bool mixed = std::ranges::any_of(state.deployments, [&](const Deployment& one) {
+    return !fresh && one.id != good->id && one.alternate == good->alternate;
+  });
+  newest.how = fresh || mixed ? Takeover{} : state.how;
+  const bool shifts = newest.how.strategy != Strategy::rolling;
+  newest.alternate = fresh ? state.traffic.production == kAll : good->alternate != shifts;
+  newest.phase = shifts ? Phase::reconcile : Phase::none;
+  newest.phase_since = newest.created_at;
   state.deployments.insert(state.deployments.begin(), std::move(newest));
 }
 
-Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now) {
-  Planner planner(state, seen, now);
+Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now,
+             std::optional<Traffic> traffic) {
+  Planner planner(state, seen, now, traffic);
   return planner.run();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/instant.h"
+#include "ecs/strategy.h"
 
 namespace slipway::ecs {
 
@@ -25,11 +26,17 @@ struct Deployment {
   std::string reason;          // "ECS deployment ecs-svc/… in progress."
   int failed_tasks = 0;        // What the circuit breaker counts.
   int failures_in_row = 0;     // Since a task was healthy: what slows restarts down.
-  bool was_completed = false;  // It has been completed once: a target of rollbacks.
+  bool was_completed = false;  // It has been completed once, or cleans up after a shift: a target of rollbacks.
   bool rolling_back = false;   // It came back because a newer one failed.
   bool steady = false;         // Its steady state has been announced.
   bool stuck = false;          // It has been announced that the percentages let it neither start nor stop a task.
   StopWish wish = StopWish::none;
+  Takeover how;            // As the service wanted it when the deployment began.
+  bool alternate = false;  // Its tasks are targets of the alternate target group.
+  Phase phase = Phase::none;
+  Instant phase_since{};
+  int step = 0;          // Of the production traffic's shift: steps that were begun.
+  Instant step_since{};  // The load balancer carries the step out since then; the epoch: not yet.
   Instant created_at{};
   Instant updated_at{};
   Instant start_after{};  // No task is started before: repeated failures slow down.
@@ -53,6 +60,8 @@ struct ServiceState {
   int minimum_healthy_percent = 100;
   int maximum_percent = 200;
   Breaker breaker;
+  Takeover how;      // Of deployments to come.
+  Traffic traffic;   // What the load balancer is to do.
   Duration grace{};  // healthCheckGracePeriodSeconds: after a task's start, being unhealthy does not count.
   std::vector<Deployment> deployments;
 };
@@ -69,6 +78,7 @@ struct TaskSeen {
   bool was_healthy = false;  // It has been healthy once.
   bool stop_wanted = false;  // We stop it: its end is no failure.
   bool counted = false;      // Its failure has been counted.
+  bool alternate = false;    // It is a target of the alternate target group.
   Instant started_at{};
   Instant created_at{};
 };
@@ -83,6 +93,7 @@ struct Note {
     rolling_back,
     steady,
     stuck,     // The percentages let it neither start nor stop a task.
+    stage,     // A lifecycle stage begins.
     impaired,  // Tasks fail again and again: restarts slow down.
   };
   enum class Cause { breaker, user };
@@ -110,8 +121,9 @@ struct Plan {
 };
 
 // The next steps.  `seen` holds every task of the service that is not long gone; a stopped one must be shown until its
-// failure was counted.
-Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now);
+// failure was counted.  `traffic` is what the load balancer does; nothing: what state.traffic says.
+Plan advance(const ServiceState& state, const std::vector<TaskSeen>& seen, Instant now,
+             std::optional<Traffic> traffic = std::nullopt);
 
 // Tasks that must stay healthy and tasks that may exist: ceil and floor.
 int minimum_tasks(const ServiceState& state);
@@ -119,7 +131,8 @@ int maximum_tasks(const ServiceState& state);
 // Failures that fail a deployment.  By default half of the desired count, at least 3, at most 200.
 int breaker_threshold(const ServiceState& state);
 
-// Puts a new deployment in front: those before are superseded and will be replaced.
+// Puts a new deployment in front: those before are superseded and will be replaced.  It takes over as the service wants
+// it; where nothing good is there to go back to, or a rolling one is under way, it rolls.
 void supersede(ServiceState& state, Deployment newest);
 
 }  // namespace slipway::ecs

@@ -69,10 +69,21 @@ json::object counts(const std::string& arn, const ServiceRecord& service, const 
   }
   const auto& all = service.state.deployments;
   const bool primary = !all.empty() && revision_arn(service, all.front().id, place) == arn;
-  return {{"arn", arn},
-          {"requestedTaskCount", primary ? service.state.desired : running + pending},
-          {"runningTaskCount", running},
-          {"pendingTaskCount", pending}};
+  json::object out = {{"arn", arn},
+                      {"requestedTaskCount", primary ? service.state.desired : running + pending},
+                      {"runningTaskCount", running},
+                      {"pendingTaskCount", pending}};
+  const auto own =
+      std::ranges::find_if(all, [&](const Deployment& d) { return revision_arn(service, d.id, place) == arn; });
+  const bool shifts = !all.empty() && all.front().phase != Phase::none;
+  if (own != all.end() && shifts) {
+    // In percent.  Revisions in between get nothing: they are on the side of one of the two, and leave.
+    const bool between = own != all.begin() && !own->was_completed;
+    const auto weight = [&](int at) { return between ? 0 : (own->alternate ? at : kAll - at) / 10.0; };
+    out["requestedProductionTrafficWeight"] = weight(service.state.traffic.production);
+    out["requestedTestTrafficWeight"] = weight(service.state.traffic.test);
+  }
+  return out;
 }
 
 }  // namespace
@@ -128,6 +139,8 @@ void follow(json::object& deployment, const ServiceRecord& service, const std::v
     deployment["startedAt"] = epoch_seconds(now);
     deployment["updatedAt"] = epoch_seconds(now);
   }
+  if (!service.state.deployments.empty() && service.state.deployments.front().phase != Phase::none)
+    deployment["lifecycleStage"] = phase_text(service.state.deployments.front().phase);
   for (const Note& note : notes) {
     if (note.kind == Note::Kind::failed) fail_deployment(deployment, service, notes, note, now, place);
     if (note.kind == Note::Kind::completed) {

@@ -7,6 +7,7 @@ using namespace wire;
 
 constexpr long long kPercentMax = 10000;
 constexpr long long kThresholdValueMax = 1000;
+constexpr long long kBakeMax = 1440;     // Minutes.
 constexpr long long kDesiredMax = 5000;  // Tasks of a service: ECS's quota.
 
 Shape strings() {
@@ -124,11 +125,13 @@ Shape deployment_configuration() {
   return structure(
       {optional("deploymentCircuitBreaker", breaker_shape()),
        optional("minimumHealthyPercent", integer(0, kPercentMax)), optional("maximumPercent", integer(1, kPercentMax)),
-       refused("strategy", text(), "only ROLLING is supported yet", "ROLLING"),
-       refused("bakeTimeInMinutes", integer(0, 1440), "rolling deployments do not bake", "0"),
+       optional("strategy", one_of({"ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"})),
+       optional("bakeTimeInMinutes", integer(0, kBakeMax)),
        refused("lifecycleHooks", list(document()), "not supported yet"),
-       refused("linearConfiguration", document(), "only ROLLING is supported yet"),
-       refused("canaryConfiguration", document(), "only ROLLING is supported yet"),
+       optional("linearConfiguration", structure({optional("stepPercent", number()),
+                                                  optional("stepBakeTimeInMinutes", integer(0, kBakeMax))})),
+       optional("canaryConfiguration", structure({optional("canaryPercent", number()),
+                                                  optional("canaryBakeTimeInMinutes", integer(0, kBakeMax))})),
        refused("earlySuccessCriteria", structure({optional("enable", boolean())}), "not supported yet",
                R"({"enable":false})"),
        refused("alarms",
@@ -137,11 +140,17 @@ Shape deployment_configuration() {
                "deployment alarms are not supported yet", R"({"alarmNames":[],"enable":false,"rollback":false})")});
 }
 
+Shape advanced_configuration() {
+  return structure({required("alternateTargetGroupArn", text(1)), required("productionListenerRule", text(1)),
+                    optional("testListenerRule", text(1)),
+                    ignored("roleArn", text())});  // The load balancer is the region's own.
+}
+
 Shape load_balancers() {
   return list(structure({required("targetGroupArn", text()), required("containerName", text()),
                          required("containerPort", integer(1, 65535)),
                          refused("loadBalancerName", text(), "classic load balancers are not supported"),
-                         refused("advancedConfiguration", document(), "not supported yet")}),
+                         optional("advancedConfiguration", advanced_configuration())}),
               0, 5);
 }
 

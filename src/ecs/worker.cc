@@ -149,6 +149,11 @@ task<void> Scheduler::run_service(std::string cluster, std::string name) {
     const Decision decision = co_await decide(cluster, name);
     for (const std::string& id : decision.wake_tasks) wake_task(id);
     if (decision.gone) break;
+    if (decision.traffic_differs) {
+      if (co_await carry_traffic(cluster, name)) continue;
+      co_await pause(kTroubleRetry);
+      continue;
+    }
     const Instant now = clock_.now();
     Duration wait = planted(Bug::news_never_lost) ? Duration(1h) : kIdle;
     if (decision.wake_at) wait = std::min(wait, std::max<Duration>(*decision.wake_at - now, 1ms));
@@ -180,10 +185,20 @@ std::map<std::string, Scheduler::Observed> Scheduler::observe(const ServiceRecor
     one.in_traffic = !balanced && one.health == Health::healthy;
   }
   for (const json::value& balancer : service.load_balancers) {
-    const std::string group = get_string(balancer.as_object(), "targetGroupArn");
     std::map<std::string, TargetStatus> by_id;
-    for (TargetStatus& target : targets_.targets(group)) by_id[target.id] = target;
+    std::map<std::string, std::string> group_of;
+    for (const bool alternate : {false, true}) {
+      const std::string arn = target_group(balancer.as_object(), alternate);
+      if (arn.empty()) continue;
+      for (const TaskRecord& task : tasks) {
+        if (task.alternate == alternate) group_of[task.id] = arn;
+      }
+      for (TargetStatus& target : targets_.targets(arn)) {
+        if (group_of[target.id] == arn) by_id[target.id] = target;
+      }
+    }
     for (auto& [id, one] : seen) {
+      const std::string& group = group_of[id];
       const auto target = by_id.find(id);
       const bool known = target != by_id.end();
       if (known && target->second.state == TargetStatus::State::unhealthy && one.health != Health::unhealthy) {
@@ -206,6 +221,7 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
   const auto known = get_service(db_.read(), cluster, name);
   if (!known) co_return Decision{.gone = true};
   const auto observed = observe(*known, list_tasks(db_.read(), cluster, name), now, wake_at);
+  const auto traffic = traffic_of(*known);
   const std::string seed = random_.hex(32);
   const Place place = place_;
   EventSink* events = &events_;
@@ -229,6 +245,7 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
                       .was_healthy = task.was_healthy,
                       .stop_wanted = task.stop_wanted,
                       .counted = task.counted,
+                      .alternate = task.alternate,
                       .started_at = task.started_at,
                       .created_at = task.created_at});
       if (task.stage != Stage::running) continue;
@@ -245,7 +262,7 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
       }
     }
     const json::object as_it_was = to_json(*service);
-    Plan plan = advance(service->state, seen, now);
+    Plan plan = advance(service->state, seen, now, traffic.value_or(Traffic{.production = -1, .test = -1}));
     const Teller teller{.tx = tx, .now = now, .place = place, .events = *events, .seed = seed};
     service->state = plan.next;
     std::vector<std::string> started;
@@ -301,9 +318,63 @@ task<Scheduler::Decision> Scheduler::decide(std::string cluster, std::string nam
     if (to_json(*service) != as_it_was) put_service(tx, *service);
     if (plan.wake_at && (!decision.wake_at || *plan.wake_at < *decision.wake_at)) decision.wake_at = plan.wake_at;
     decision.gone = service->status == "INACTIVE";
+    decision.traffic_differs = traffic != service->state.traffic;
     return decision;
   };
   co_return co_await db_.write(record);
+}
+
+namespace {
+
+// A listener rule that the service's deployments move, and what it is to do.
+struct MovedRule {
+  std::string arn;
+  std::string group;
+  std::string alternate;
+  bool test = false;
+};
+
+std::vector<MovedRule> moved_rules(const ServiceRecord& service) {
+  std::vector<MovedRule> out;
+  for (const json::value& balancer : service.load_balancers) {
+    const json::object advanced = get_object(balancer.as_object(), "advancedConfiguration");
+    for (const char* member : {"productionListenerRule", "testListenerRule"}) {
+      const std::string rule = get_string(advanced, member);
+      if (rule.empty()) continue;
+      out.push_back({.arn = rule,
+                     .group = target_group(balancer.as_object(), false),
+                     .alternate = target_group(balancer.as_object(), true),
+                     .test = std::string_view(member) == "testListenerRule"});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Traffic> Scheduler::traffic_of(const ServiceRecord& service) {
+  Traffic seen = service.state.traffic;
+  for (const MovedRule& rule : moved_rules(service)) {
+    const auto share = targets_.share(rule.arn, rule.group, rule.alternate);
+    int& wanted = rule.test ? seen.test : seen.production;
+    if (!share) return std::nullopt;
+    if (*share != (rule.test ? service.state.traffic.test : service.state.traffic.production)) wanted = *share;
+  }
+  return seen;
+}
+
+// Makes the load balancer do what the state says; false when it did not follow.
+task<bool> Scheduler::carry_traffic(std::string cluster, std::string name) {
+  const auto service = get_service(db_.read(), cluster, name);
+  if (!service) co_return true;
+  for (const MovedRule& rule : moved_rules(*service)) {
+    const int share = rule.test ? service->state.traffic.test : service->state.traffic.production;
+    auto moved = co_await targets_.set_share(rule.arn, rule.group, rule.alternate, share);
+    if (moved) continue;
+    log_warn("ecs", "cannot move the traffic of " + name + " yet: " + moved.error().message);
+    co_return false;
+  }
+  co_return traffic_of(*service) == service->state.traffic;
 }
 
 // ---- tasks ----
@@ -549,7 +620,7 @@ task<void> Scheduler::register_targets(std::string id) {
   const auto service = get_service(db_.read(), task->cluster, task->service);
   if (!service) co_return;
   for (const json::value& value : service->load_balancers) {
-    const std::string arn = get_string(value.as_object(), "targetGroupArn");
+    const std::string arn = target_group(value.as_object(), task->alternate);
     const int port = static_cast<int>(get_int(value.as_object(), "containerPort"));
     for (;;) {
       auto registered = co_await targets_.register_target(arn, id, task->address, port);
@@ -756,7 +827,7 @@ task<void> Scheduler::leave_traffic(const TaskRecord& task) {
   const auto service = get_service(db_.read(), own.cluster, own.service);
   if (!service) co_return;
   for (const json::value& balancer : service->load_balancers) {
-    const std::string arn = get_string(balancer.as_object(), "targetGroupArn");
+    const std::string arn = target_group(balancer.as_object(), own.alternate);
     for (;;) {
       auto out = co_await targets_.deregister_target(arn, own.id);
       if (out || out.error().fault == Fault::not_found) break;

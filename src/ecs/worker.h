@@ -51,6 +51,7 @@ class Scheduler {
     bool gone = false;
     std::vector<std::string> wake_tasks;
     std::optional<Instant> wake_at;
+    bool traffic_differs = false;  // The load balancer does not do what the state says.
   };
   struct Observed {
     Health health = Health::starting;
@@ -65,6 +66,11 @@ class Scheduler {
   task<Decision> decide(std::string cluster, std::string name);
   std::map<std::string, Observed> observe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks,
                                           Instant now, std::optional<Instant>& wake_at);
+
+  // What the load balancer does, where all rules of the service agree; nothing when they do not.  A service without
+  // rules does what it wants.
+  std::optional<Traffic> traffic_of(const ServiceRecord& service);
+  task<bool> carry_traffic(std::string cluster, std::string name);
 
   task<void> run_task(std::string id);
   task<Result<void>> launch(std::string id);

@@ -26,6 +26,9 @@ struct NamedImages final : Images {
 // Healthy and in traffic as soon as it is registered, unless its address is listed as sick.
 struct InstantTargets final : TargetGroups {
   std::vector<TargetStatus> all;
+  std::map<std::string, std::string> group_of;  // Of a target.
+  std::map<std::string, int> shares;            // Of a rule.
+  std::vector<int> shares_seen;
   std::function<void()> news;
   bool sick = false;
   bool slow = false;  // Targets stay initial.
@@ -33,7 +36,18 @@ struct InstantTargets final : TargetGroups {
     return static_cast<int>(std::ranges::count_if(all, [](const TargetStatus& target) { return target.in_traffic; }));
   }
   Result<void> check(const std::string&) override { return {}; }
-  task<Result<void>> register_target(std::string, std::string id, std::string, int) override {
+  Result<void> check_rule(const std::string&) override { return {}; }
+  std::optional<int> share(const std::string& rule, const std::string&, const std::string&) override {
+    const auto at = shares.find(rule);
+    return at == shares.end() ? std::nullopt : std::optional<int>(at->second);
+  }
+  task<Result<void>> set_share(std::string rule, std::string, std::string, int share) override {
+    shares[rule] = share;
+    if (rule == "production") shares_seen.push_back(share);
+    co_return Result<void>{};
+  }
+  task<Result<void>> register_target(std::string arn, std::string id, std::string, int) override {
+    group_of[id] = arn;
     const bool known = std::ranges::any_of(all, [&](const TargetStatus& target) { return target.id == id; });
     if (!known)
       all.push_back({.id = id,
@@ -50,7 +64,13 @@ struct InstantTargets final : TargetGroups {
     news();
     co_return Result<void>{};
   }
-  std::vector<TargetStatus> targets(const std::string&) override { return all; }
+  std::vector<TargetStatus> targets(const std::string& arn) override {
+    std::vector<TargetStatus> out;
+    for (const TargetStatus& target : all) {
+      if (group_of[target.id] == arn) out.push_back(target);
+    }
+    return out;
+  }
   void on_change(std::function<void()> tell) override { news = std::move(tell); }
 };
 

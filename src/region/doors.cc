@@ -315,6 +315,32 @@ Result<void> TaskTargets::check(const std::string& arn) {
               fmt::format("The target group with targetGroupArn {} does not have an associated load balancer.", arn));
 }
 
+namespace {
+
+constexpr int kMille = 1000;  // Shares are counted in it.
+
+}  // namespace
+
+Result<void> TaskTargets::check_rule(const std::string& rule) {
+  if (!balancer_.shares_of(rule).empty()) return {};
+  return fail(Fault::not_found, "RuleNotFound",
+              fmt::format("The listener rule {} does not exist, or does not forward to a target group.", rule));
+}
+
+std::optional<int> TaskTargets::share(const std::string& rule, const std::string& arn, const std::string& alternate) {
+  const auto shares = balancer_.shares_of(rule);
+  if (shares.size() != 2 || shares[0].group != arn || shares[1].group != alternate) return std::nullopt;
+  return kMille * shares[1].weight / (shares[0].weight + shares[1].weight);
+}
+
+task<Result<void>> TaskTargets::set_share(std::string rule, std::string arn, std::string alternate, int share) {
+  // In percent where that says it exactly, as ECS writes weights; they may not exceed 999.
+  const int whole = share % 10 == 0 ? 100 : kMille;
+  const int part = share * whole / kMille;
+  std::vector<elb::Share> shares = {{.group = arn, .weight = whole - part}, {.group = alternate, .weight = part}};
+  co_return co_await balancer_.set_shares(rule, shares);
+}
+
 std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
   std::vector<ecs::TargetStatus> out;
   for (const elb::TargetView& view : balancer_.targets(arn)) {

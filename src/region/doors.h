@@ -197,6 +197,9 @@ class TaskTargets final : public ecs::TargetGroups {
     return balancer_.deregister_target(std::move(arn), std::move(id));
   }
   std::vector<ecs::TargetStatus> targets(const std::string& arn) override;
+  Result<void> check_rule(const std::string& rule) override;
+  std::optional<int> share(const std::string& rule, const std::string& arn, const std::string& alternate) override;
+  task<Result<void>> set_share(std::string rule, std::string arn, std::string alternate, int share) override;
   void on_change(std::function<void()> news) override { balancer_.on_change(std::move(news)); }
 
  private:

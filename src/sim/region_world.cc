@@ -72,6 +72,7 @@ class SimBalancer final : public TargetGroups {
     Instant checked_at{};
     Instant gone_at{};
     int failures = 0;  // Of its check, in a row.
+    std::string group;
   };
   std::map<std::string, Target> all;
   std::function<void()> news;
@@ -81,9 +82,16 @@ class SimBalancer final : public TargetGroups {
   SimBalancer(Dice& dice, const Weather& weather) : dice_(dice), weather_(weather) {}
 
   Result<void> check(const std::string&) override { return {}; }
-  task<Result<void>> register_target(std::string, std::string id, std::string, int) override {
+  Result<void> check_rule(const std::string&) override { return {}; }
+  std::optional<int> share(const std::string&, const std::string&, const std::string&) override { return share_; }
+  task<Result<void>> set_share(std::string, std::string, std::string, int share) override {
     co_await pause(dice_.span(1, 30));
-    all.try_emplace(id, Target{.checked_at = virtual_now()});
+    share_ = share;
+    co_return Result<void>{};
+  }
+  task<Result<void>> register_target(std::string group, std::string id, std::string, int) override {
+    co_await pause(dice_.span(1, 30));
+    all.try_emplace(id, Target{.checked_at = virtual_now(), .group = group});
     co_return Result<void>{};
   }
   task<Result<void>> deregister_target(std::string, std::string id) override {
@@ -98,10 +106,14 @@ class SimBalancer final : public TargetGroups {
     co_await pause(dice_.span(1, 30));
     co_return Result<void>{};
   }
-  std::vector<TargetStatus> targets(const std::string&) override {
+  // The part of the requests that a target group gets.
+  int reach(const std::string& group) const { return group == "tg" ? kAll - share_ : share_; }
+  std::vector<TargetStatus> targets(const std::string& group) override {
     std::vector<TargetStatus> out;
-    for (const auto& [id, target] : all)
+    for (const auto& [id, target] : all) {
+      if (target.group != group) continue;
       out.push_back({.id = id, .state = target.state, .in_traffic = target.in_traffic, .description = "no answer"});
+    }
     return out;
   }
   void on_change(std::function<void()> tell) override { news = std::move(tell); }
@@ -134,6 +146,7 @@ class SimBalancer final : public TargetGroups {
  private:
   Dice& dice_;
   const Weather& weather_;
+  int share_ = 0;
 };
 
 // ---- the engine: it outlives the daemon ----
@@ -328,6 +341,11 @@ class World {
     desired_ = dice_.pick(1, 4);
     minimum_ = std::vector{50, 75, 100}[static_cast<std::size_t>(dice_.pick(0, 2))];
     maximum_ = std::vector{150, 200}[static_cast<std::size_t>(dice_.pick(0, 1))];
+    // Of its own stream: worlds that roll stay as they were.
+    Dice kind(seed + 1'000'000'007);
+    shifts_ = kind.chance(400);
+    bake_ = kind.pick(0, 1);
+    if (shifts_) maximum_ = 200;
     if (desired_ == 1) maximum_ = 200;  // Else nothing could ever be replaced.
     if (desired_ == 2 && maximum_ == 150) maximum_ = 200;
     connect();
@@ -423,14 +441,20 @@ class World {
     ask("RegisterTaskDefinition", {{"family", "f"}, {"containerDefinitions", json::array{container}}});
     engine_.kinds["app@" + images_.digest] = "good";
     const json::object breaker = {{"enable", true}, {"rollback", true}};
-    const json::object balancer = {{"targetGroupArn", "tg"}, {"containerName", "app"}, {"containerPort", 80}};
+    json::object balancer = {{"targetGroupArn", "tg"}, {"containerName", "app"}, {"containerPort", 80}};
+    json::object configuration = {
+        {"minimumHealthyPercent", minimum_}, {"maximumPercent", maximum_}, {"deploymentCircuitBreaker", breaker}};
+    if (shifts_) {
+      balancer["advancedConfiguration"] =
+          json::object{{"alternateTargetGroupArn", "tg2"}, {"productionListenerRule", "rule"}};
+      configuration["strategy"] = "BLUE_GREEN";
+      configuration["bakeTimeInMinutes"] = bake_;
+    }
     ask("CreateService", {{"cluster", "c"},
                           {"serviceName", "s"},
                           {"taskDefinition", "f"},
                           {"desiredCount", desired_},
-                          {"deploymentConfiguration", json::object{{"minimumHealthyPercent", minimum_},
-                                                                   {"maximumPercent", maximum_},
-                                                                   {"deploymentCircuitBreaker", breaker}}},
+                          {"deploymentConfiguration", configuration},
                           {"loadBalancers", json::array{balancer}}});
   }
   void push(const char* kind) {
@@ -493,8 +517,10 @@ class World {
     balancer_.answers = [this](const std::string& id) { return engine_.answers(name_of(id)); };
     balancer_.before_deregister = [this](const std::string& id) {
       if (!weather_.calm || !balancer_.all.at(id).in_traffic || !engine_.answers(name_of(id)) || !settled_) return;
-      const auto serving = std::ranges::count_if(
-          balancer_.all, [&](const auto& entry) { return entry.second.in_traffic && entry.first != id; });
+      if (balancer_.reach(balancer_.all.at(id).group) == 0) return;
+      const auto serving = std::ranges::count_if(balancer_.all, [&](const auto& entry) {
+        return entry.second.in_traffic && entry.first != id && balancer_.reach(entry.second.group) > 0;
+      });
       if (serving < (desired_ * minimum_ + 99) / 100)
         say(fmt::format("a serving target was taken out: {} left of {}", serving, desired_));
     };
@@ -531,7 +557,9 @@ class World {
       if (failed != failed_at_.end() && task.created_at > failed->second) say("a task of a deployment that had failed");
     }
     const int recent = std::max(desired_, service->state.desired);
-    if (fresh && active > std::max(recent * std::max(maximum_, 200) / 100, 1)) say("more tasks than the maximum");
+    // In a shift both revisions are whole, and a sick task stays beside its replacement until that one serves.
+    const int most = shifts_ ? 400 : std::max(maximum_, 200);
+    if (fresh && active > std::max(recent * most / 100, 1)) say("more tasks than the maximum");
     if (weather_.calm && fresh && active > desired_ * maximum_ / 100) say("more tasks than the maximum");
     for (const Deployment& one : service->state.deployments) {
       if (one.rollout == Rollout::failed && !one.was_completed) failed_at_.try_emplace(one.id, virtual_now());
@@ -586,6 +614,8 @@ class World {
   int maximum_ = 200;
   int pushes_ = 1;
   long steps_ = 0;
+  bool shifts_ = false;   // It deploys by BLUE_GREEN.
+  int bake_ = 0;          // Minutes.
   bool settled_ = false;  // A deployment has been completed: the minimum has been reached.
   bool disk_full_ = false;
   TaskGroup calls_{io_.get_executor()};

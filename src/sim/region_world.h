@@ -1,6 +1,7 @@
 // A world for the whole scheduler: the real coroutines, tables and operations of ecs over a simulated engine, registry
 // and load balancer in virtual time.  Images crash, never become healthy, start slowly; the engine errs, hangs and goes
-// away; news is lost or comes twice; the disk is full for a while; the daemon dies between any two steps.
+// away; some services deploy by BLUE_GREEN; news is lost or comes twice; the disk is full for a while; the daemon dies
+// between any two steps.
 //
 // Never: a container signalled while it is in traffic; SIGKILL before its stop time-out; a serving target taken out
 // below the minimum (in worlds without accidents); more tasks than the maximum; two digests in one deployment; a task

@@ -48,6 +48,7 @@ class World {
       state_.breaker.value = pick(1, 5);
     }
     state_.grace = chance(30) ? Duration(2s) : Duration(0s);
+    if (chance(50)) shift();
     deploy(false);
     state_.deployments.front().rollout = Rollout::completed;
     state_.deployments.front().was_completed = true;
@@ -73,6 +74,16 @@ class World {
   }
 
  private:
+  // Deployments to come shift traffic.
+  void shift() {
+    Takeover& how = state_.how;
+    how.strategy = std::vector{Strategy::blue_green, Strategy::linear, Strategy::canary}[index(3)];
+    how.bake = Duration(pick(0, 10'000));
+    if (how.strategy == Strategy::blue_green) return;
+    how.step = pick(1, 10) * 100;
+    how.step_bake = Duration(pick(1000, 5000));
+  }
+
   int pick(int from, int to) { return from + static_cast<int>(random_() % static_cast<unsigned long>(to - from + 1)); }
   std::size_t index(std::size_t count) { return static_cast<std::size_t>(random_() % count); }
   bool chance(unsigned percent) { return random_() % 100 < percent; }
@@ -96,6 +107,8 @@ class World {
     if (random_() % 3000 == 0 && newest.rollout == Rollout::in_progress && !newest.was_completed)
       newest.wish = chance(50) ? StopWish::roll_back : StopWish::abort;
     if (random_() % 4000 == 0) bad_.insert("d1");  // What was good is not any more.
+    if (random_() % 3000 == 0) state_.how = Takeover{};
+    if (random_() % 3000 == 0) shift();
   }
 
   void add_task(const std::string& deployment, bool serving) {
@@ -103,6 +116,9 @@ class World {
     task.seen.id = "t" + std::to_string(next_task_++);
     task.seen.deployment = deployment;
     task.seen.created_at = now_;
+    for (const Deployment& one : state_.deployments) {
+      if (one.id == deployment) task.seen.alternate = one.alternate;
+    }
     task.bad = bad_.contains(deployment);
     task.ready_at = now_ + Duration(pick(100, 3000));
     if (serving) {
@@ -160,13 +176,21 @@ class World {
   static bool serves(const TaskSeen& t) {
     return t.stage == Stage::running && t.health == Health::healthy && t.in_traffic;
   }
-  int serving() const { return count(serves); }
+  // The part of the requests that a side gets.
+  int reach(bool alternate) const { return alternate ? carried_.production : kAll - carried_.production; }
+  int serving() const {
+    return count([&](const TaskSeen& t) { return serves(t) && reach(t.alternate) > 0; });
+  }
+  int serving_of(const std::string& deployment) const {
+    return count([&](const TaskSeen& t) { return serves(t) && t.deployment == deployment; });
+  }
   int meant_to_stay() const {
     return count([](const TaskSeen&) { return true; });
   }
   bool is_sick(const TaskSeen& t) const { return t.health == Health::unhealthy && now_ >= t.started_at + state_.grace; }
   int hopeful() const {
-    return count([&](const TaskSeen& t) { return !is_sick(t); });
+    const bool side = state_.deployments.front().alternate;
+    return count([&](const TaskSeen& t) { return !is_sick(t) && t.alternate == side; });
   }
 
   SimTask* find(const std::string& id) {
@@ -179,9 +203,11 @@ class World {
   std::string tick() {
     std::vector<TaskSeen> seen;
     for (const SimTask& task : tasks_) seen.push_back(task.seen);
-    const Plan plan = advance(state_, seen, now_);
+    const Plan plan = advance(state_, seen, now_, carried_);
     if (faults() && chance(5)) return {};
+    if (std::string wrong = judge_traffic(plan); !wrong.empty()) return wrong;
     const int served = serving();
+    const bool shifts = plan.next.deployments.front().phase != Phase::none;
     state_ = plan.next;
     for (const std::string& id : plan.counted) find(id)->seen.counted = true;
     for (SimTask& task : tasks_) {
@@ -192,16 +218,59 @@ class World {
     bool needed = false;
     for (const StopTask& stop : plan.stop) {
       SimTask* task = find(stop.id);
-      needed |= !is_sick(task->seen);
+      needed |= !is_sick(task->seen) && task->seen.alternate == state_.deployments.front().alternate;
       task->seen.stop_wanted = true;
       task->gone_at = now_ + Duration(pick(0, 2000));
     }
     if (!plan.stop.empty() && serving() < served && serving() < minimum())
       return "a serving task was stopped below the minimum";
-    if (needed && hopeful() + static_cast<int>(plan.start.size()) < minimum())
+    if (needed && !shifts && hopeful() + static_cast<int>(plan.start.size()) < minimum())
       return "a task was stopped that was needed to reach the minimum";
     if (std::string wrong = hear(plan); !wrong.empty()) return wrong;
-    return start(plan);
+    if (std::string wrong = start(plan); !wrong.empty()) return wrong;
+    // The load balancer follows sooner or later.
+    if (carried_ != state_.traffic && chance(faults() ? 10 : 50)) {
+      carried_ = state_.traffic;
+      carried_since_ = now_;
+    }
+    return {};
+  }
+
+  // What must hold of the traffic that the plan moves, before anything of it happens.
+  std::string judge_traffic(const Plan& plan) {
+    const Deployment& newest = plan.next.deployments.front();
+    const auto share = [&](const Traffic& traffic) {
+      return newest.alternate ? traffic.production : kAll - traffic.production;
+    };
+    const bool in_shift = newest.phase != Phase::none && newest.rollout == Rollout::in_progress;
+    const bool forward = in_shift && !newest.rolling_back && newest.phase >= Phase::production_shift;
+    if (forward && share(plan.next.traffic) > share(state_.traffic)) {
+      if (serving_of(newest.id) < state_.desired) return "traffic was moved to a revision that is not whole";
+      if (share(state_.traffic) > 0 && now_ < carried_since_ + newest.how.step_bake)
+        return "a step was taken before the bake of the one before was over";
+    }
+    if (in_shift && newest.rolling_back && share(plan.next.traffic) != kAll) return "a failed shift keeps its traffic";
+    for (const StopTask& stop : plan.stop) {
+      const TaskSeen& task = find(stop.id)->seen;
+      const bool other_side = task.alternate != newest.alternate || in_shift;
+      if (is_sick(task) || task.deployment == newest.id || !other_side || reach(task.alternate) == 0) continue;
+      if (task.stage != Stage::running || left_of(task.deployment, plan) >= state_.desired) continue;
+      return "a task was stopped while its side has traffic";
+    }
+    const bool comes = std::ranges::find(plan.start, newest.id) != plan.start.end();
+    for (const SimTask& task : tasks_) {
+      if (in_shift && comes && !newest.rolling_back && task.seen.stage != Stage::stopped &&
+          task.seen.deployment != newest.id && task.seen.alternate == newest.alternate)
+        return "new tasks come to a target group in which others still are";
+    }
+    return {};
+  }
+  // Tasks of a deployment that are meant to stay, and are not sick, after the plan.
+  int left_of(const std::string& deployment, const Plan& plan) const {
+    return count([&](const TaskSeen& t) {
+      return t.deployment == deployment && !is_sick(t) &&
+             std::ranges::find(plan.stop, t.id, &StopTask::id) == plan.stop.end();
+    });
   }
 
   std::string start(const Plan& plan) {
@@ -212,7 +281,12 @@ class World {
       if (row.failures >= kManyFailures && now_ - row.last < kPause) return "a storm of restarts";
       add_task(deployment, false);
     }
-    if (!plan.start.empty() && meant_to_stay() > maximum()) return "more tasks than the maximum";
+    const bool shifts = state_.deployments.front().phase != Phase::none;
+    if (!plan.start.empty() && !shifts && meant_to_stay() > maximum()) return "more tasks than the maximum";
+    for (const std::string& deployment : plan.start) {
+      const int active = count([&](const TaskSeen& t) { return t.deployment == deployment && !is_sick(t); });
+      if (shifts && active > state_.desired) return "more tasks of a revision than wanted";
+    }
     return {};
   }
 
@@ -222,11 +296,19 @@ class World {
       const bool anew = note.kind == Note::Kind::completed || note.kind == Note::Kind::rolling_back;
       if (anew) rows_[note.deployment].failures = 0;
       if (note.kind == Note::Kind::completed) {
+        back_.erase(note.deployment);
         completed_.insert(note.deployment);
         const auto other = [&](const SimTask& t) {
           return t.seen.stage != Stage::stopped && t.seen.deployment != note.deployment;
         };
         if (std::ranges::any_of(tasks_, other)) return "completed beside old tasks";
+      }
+      if (note.kind == Note::Kind::rolling_back) back_.insert(note.deployment);
+      if (note.kind == Note::Kind::stage && note.text == phase_text(Phase::clean_up)) {
+        const Deployment& done = state_.deployments.front();
+        completed_.insert(note.deployment);
+        if (!back_.contains(done.id) && now_ < carried_since_ + done.how.bake)
+          return "the old revision went before the bake was over";
       }
       if (note.kind == Note::Kind::failed) {
         failed_.insert(note.deployment);
@@ -257,6 +339,9 @@ class World {
   std::set<std::string> bad_;
   std::set<std::string> failed_;
   std::set<std::string> completed_;
+  Traffic carried_;  // What the load balancer does.
+  Instant carried_since_{};
+  std::set<std::string> back_;           // Deployments that traffic is given back to.
   std::set<std::string> failing_;        // Tasks whose failure the world has seen.
   std::map<std::string, int> failures_;  // Of a deployment.
   struct Row {
