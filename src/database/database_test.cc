@@ -116,5 +116,30 @@ TEST_F(DatabaseTest, TheJournalIsReadInOrderFromACursor) {
   EXPECT_EQ(read_journal(db.read(), all[0].number, 10).at(0).text, "second");
 }
 
+std::vector<std::string> subjects(Connection& db) {
+  std::vector<std::string> out;
+  for (const auto& entry : read_journal(db, 0, 100)) out.push_back(entry.subject);
+  return out;
+}
+
+TEST_F(DatabaseTest, TheJournalForgetsWhatIsOldOrTooMuchInSteps) {
+  db.migrate(journal_schema());
+  auto append = [](Transaction& tx) {
+    for (int i = 0; i < 10; ++i) append_journal(tx, instant_ms(i), "room.thing", std::to_string(i), "");
+  };
+  run(db.write(append), io);
+  const auto prune = [this](long long before, long long keep, int limit) {
+    auto forget = [=](Transaction& tx) { return prune_journal(tx, instant_ms(before), keep, limit); };
+    return run(db.write(forget), io);
+  };
+  EXPECT_FALSE(prune(0, 10, 3));
+  EXPECT_EQ(subjects(db.read()).size(), 10U);
+  EXPECT_TRUE(prune(4, 10, 3)) << "four are old, and a step takes three";
+  EXPECT_FALSE(prune(4, 10, 3));
+  EXPECT_EQ(subjects(db.read()).front(), "4");
+  EXPECT_FALSE(prune(0, 2, 5));
+  EXPECT_EQ(subjects(db.read()), (std::vector<std::string>{"8", "9"}));
+}
+
 }  // namespace
 }  // namespace slipway::database

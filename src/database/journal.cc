@@ -32,4 +32,14 @@ std::vector<JournalEntry> read_journal(Connection& db, long long after, int limi
   return entries;
 }
 
+bool prune_journal(Transaction& tx, Instant before, long long keep, int limit) {
+  const auto most = static_cast<long long>(limit);
+  // Only the oldest are looked at: the cost is that of the step, not of what is kept.
+  const auto forgotten = tx.execute(
+      "DELETE FROM journal WHERE number IN (SELECT number FROM (SELECT number, at FROM journal ORDER BY number LIMIT "
+      "?3) WHERE at < ?1 OR number <= (SELECT MAX(number) FROM journal) - ?2)",
+      {before.ms(), keep, most});
+  return forgotten >= most;
+}
+
 }  // namespace slipway::database

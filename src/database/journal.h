@@ -1,6 +1,7 @@
 // The journal: an append-only record of what happened in the region, in order, with milliseconds.  Rooms append in the
-// transaction of the change itself; `slipway watch`, `events tail` and the timeline of the demo read it.
-// Entries are for people and tools that look on; no room decides anything by them.
+// transaction of the change itself; `slipway watch`, `events tail` and the timeline of the demo read it.  It is kept
+// for a week, and of it the newest 100,000 entries. Entries are for people and tools that look on; no room decides
+// anything by them.
 #pragma once
 #include <string>
 
@@ -8,6 +9,9 @@
 #include "database/database.h"
 
 namespace slipway::database {
+
+constexpr Duration kJournalKept = std::chrono::hours(24 * 7);
+constexpr long long kJournalEntriesKept = 100'000;
 
 struct JournalEntry {
   long long number = 0;  // Rises by one; the cursor of readers.
@@ -23,5 +27,8 @@ void append_journal(Transaction& tx, Instant at, std::string kind, std::string s
                     json::object detail = {});
 // At most `limit` entries after `number`, oldest first.
 std::vector<JournalEntry> read_journal(Connection& db, long long after, int limit);
+// Forgets entries before `before` and all but the newest `keep`; at most `limit` of them, the oldest first, so that
+// nobody waits long for the writer.  True when there may be more.
+bool prune_journal(Transaction& tx, Instant before, long long keep, int limit);
 
 }  // namespace slipway::database

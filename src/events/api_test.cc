@@ -228,5 +228,17 @@ TEST_F(EventsApi, APrefixPagesThroughManyRules) {
   EXPECT_EQ(seen.size(), 25U);
 }
 
+TEST_F(EventsApi, RulesThatAreMadeChangedAndRemovedAreCounted) {
+  quotas.rules_per_bus = 2;
+  restart();
+  for (const auto* name : {"a", "b", "a"}) call("PutRule", {{"Name", name}, {"EventPattern", kPattern}});
+  EXPECT_EQ(last_error, Error{});
+  call("PutRule", {{"Name", "c"}, {"EventPattern", kPattern}});
+  EXPECT_EQ(last_error.code, "LimitExceededException");
+  call("DeleteRule", {{"Name", "a"}});
+  call("PutRule", {{"Name", "c"}, {"EventPattern", kPattern}});
+  EXPECT_EQ(last_error, Error{});
+}
+
 }  // namespace
 }  // namespace slipway::events

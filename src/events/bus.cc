@@ -438,12 +438,17 @@ task<void> Bus::attempt_dead_letter(DeliveryRow row) {
 task<void> Bus::prune_sometimes() {
   const auto now = clock_.now();
   if (now - pruned_ < kPruneEvery) co_return;
-  auto forget = [now](database::Transaction& tx) {
+  auto forget = [now, from = pruning_](database::Transaction& tx) {
     expire_archived(tx, now, kPruneBatch);
-    return prune(tx, now - kKeepFinished, kKeepRows, kPruneBatch);
+    auto pass = prune(tx, now - kKeepFinished, kKeepRows, kPruneBatch, from);
+    // Most of the journal is of events, so what forgets them forgets it, too.
+    const bool more =
+        database::prune_journal(tx, now - database::kJournalKept, database::kJournalEntriesKept, kPruneBatch);
+    pass.more = pass.more || more;
+    return pass;
   };
-  const bool more = co_await db_.write(forget);
-  if (more) {
+  pruning_ = co_await db_.write(forget);
+  if (pruning_.more) {
     bell_->ring();  // The rest in turns, so that nobody waits long for the writer.
   } else {
     pruned_ = now;

@@ -109,6 +109,7 @@ class Bus {
   std::shared_ptr<Rulebook> rulebook_;                           // Used by the writer thread only.
   std::shared_ptr<std::map<long long, std::string>> in_flight_;  // Delivery number -> target.
   Instant pruned_{};
+  PrunePass pruning_;
   TaskGroup tasks_;
 };
 

@@ -200,5 +200,40 @@ TEST_F(BusTest, ADeeplyNestedEventIsDelivered) {
   EXPECT_EQ(targets.delivered.size(), 1U);
 }
 
+TEST_F(BusTest, WhatIsFinishedIsForgottenInStepsAndWhatIsNotStays) {
+  constexpr long long kEvents = 10;
+  auto fill = [](database::Transaction& tx) {
+    for (long long i = 1; i <= kEvents; ++i) {
+      const auto id = std::to_string(i);
+      const auto event = append_event(tx, {.at = instant_ms(i), .event_id = id, .envelope = json::object{}});
+      DeliveryRow row;
+      row.event_number = event;
+      row.event_id = id;
+      row.received = instant_ms(i);
+      add_delivery(tx, row);
+      row.number = i;
+      row.state = i == 3 ? DeliveryState::pending : DeliveryState::delivered;
+      update_delivery(tx, row);
+      add_attempt(tx, i, 1, instant_ms(i), "", "");
+    }
+    advance_cursor(tx, kEvents);
+  };
+  run(db.write(fill), io);
+  constexpr long long kKeep = 4;
+  PrunePass pass;
+  int steps = 0;
+  do {
+    auto forget = [pass](database::Transaction& tx) { return prune(tx, Instant{}, kKeep, 2, pass); };
+    pass = run(db.write(forget), io);
+  } while (pass.more && ++steps < 100);
+  EXPECT_GE(steps, 3) << "two rows a step";
+  for (long long i = 1; i <= kEvents; ++i) {
+    const bool kept = i == 3 || i > kEvents - kKeep;
+    EXPECT_EQ(find_event(db.read(), std::to_string(i)).has_value(), kept) << i;
+    EXPECT_EQ(find_delivery(db.read(), i).has_value(), kept) << i;
+    EXPECT_EQ(attempts_of(db.read(), i).empty(), !kept) << i;
+  }
+}
+
 }  // namespace
 }  // namespace slipway::events

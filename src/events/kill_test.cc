@@ -20,7 +20,9 @@ namespace {
 
 constexpr int kKills = 8;
 constexpr int kEvents = 300;
-constexpr int kLifeMaxMs = 60;  // A child is killed within so many milliseconds of its first word.
+constexpr int kPutters = 4;             // Publish side by side, so that a kill finds several writes under way.
+constexpr int kAfterwardsMaxUs = 5000;  // A child is killed within so long of the event that its turn ends with.
+constexpr std::size_t kDiaryLine = 37;  // Bytes: a UUID and its end of line.
 
 int asked(const char* name, int otherwise) {
   const char* given = std::getenv(name);
@@ -50,6 +52,12 @@ std::multiset<std::string> lines_of(const std::filesystem::path& file) {
   return out;
 }
 
+std::size_t lines_in(const std::filesystem::path& file) {
+  std::error_code missing;
+  const auto bytes = std::filesystem::file_size(file, missing);
+  return missing ? 0 : static_cast<std::size_t>(bytes) / kDiaryLine;
+}
+
 class DiaryTargets final : public Targets {
  public:
   explicit DiaryTargets(const std::filesystem::path& file) : diary_(file) {}
@@ -69,7 +77,10 @@ class DiaryTargets final : public Targets {
 class Child {
  public:
   explicit Child(const std::filesystem::path& folder)
-      : folder_(folder), db_(io_.get_executor(), folder / "db"), targets_(folder / "delivered") {
+      : folder_(folder),
+        db_(io_.get_executor(), folder / "db"),
+        targets_(folder / "delivered"),
+        acknowledged_(folder / "acknowledged") {
     db_.migrate(database::journal_schema());
     db_.migrate(schema());
     bus_.emplace(io_.get_executor(), db_, clock_, random_, Place{}, targets_, letters_, permissions_);
@@ -82,25 +93,33 @@ class Child {
 
  private:
   task<void> put(std::size_t events) {
-    auto make_rule = [this](database::Transaction& tx) {
-      put_rule(tx, {.name = "push", .pattern = R"({"source":["shop"]})"});
-      put_target(tx, {.rule = "push", .id = "t", .arn = "arn:aws:lambda:us-east-1:0:function:f"});
-      bus_->touch(tx, kDefaultBus, "push");
-    };
-    co_await db_.write(make_rule);
-    Diary acknowledged(folder_ / "acknowledged");
-    std::size_t count = lines_of(folder_ / "acknowledged").size();
+    co_await make_rule();
+    left_ = events - std::min(events, lines_in(folder_ / "acknowledged"));
     std::ofstream(folder_ / "alive").put('\n');
-    while (count < events) {
+    TaskGroup putters(io_.get_executor());
+    for (int i = 0; i < kPutters; ++i) putters.spawn("putter", put_some());
+    while (putters.running() > 0 || !bus_->idle()) co_await pause(Duration(1));
+    std::ofstream(folder_ / "done").put('\n');
+  }
+
+  task<void> put_some() {
+    while (left_ > 0) {
+      --left_;
       auto publish = [this](database::Transaction& tx) {
         return bus_->publish(tx, {.source = "shop", .detail_type = "Sold", .time = clock_.now()});
       };
       const auto id = co_await db_.write(publish);
-      acknowledged.add(id);
-      ++count;
+      acknowledged_.add(id);
     }
-    while (!bus_->idle()) co_await pause(Duration(1));
-    std::ofstream(folder_ / "done").put('\n');
+  }
+
+  task<void> make_rule() {
+    auto store = [this](database::Transaction& tx) {
+      put_rule(tx, {.name = "push", .pattern = R"({"source":["shop"]})"});
+      put_target(tx, {.rule = "push", .id = "t", .arn = "arn:aws:lambda:us-east-1:0:function:f"});
+      bus_->touch(tx, kDefaultBus, "push");
+    };
+    co_await db_.write(store);
   }
 
   std::filesystem::path folder_;
@@ -111,6 +130,8 @@ class Child {
   DiaryTargets targets_;
   FakeDeadLetters letters_;
   FakePermissions permissions_;
+  Diary acknowledged_;
+  std::size_t left_ = 0;  // Events still to be published.
   std::optional<Bus> bus_;
 };
 
@@ -146,12 +167,18 @@ TEST(BusKilled, AtAnyInstantLosesNothingThatItAcknowledged) {
   SCOPED_TRACE(seed);
   std::mt19937 chance(seed);
   const int kills = asked("SLIPWAY_KILLS", kKills);
-  for (int i = 0; i < kills && !std::filesystem::exists(folder / "done"); ++i) {
+  // Each child has about the same share of the events, so that kills fall in the whole of them.
+  const auto share = static_cast<std::size_t>(2 * asked("SLIPWAY_EVENTS", kEvents) / (kills + 1));
+  int killed = 0;
+  for (; killed < kills && !std::filesystem::exists(folder / "done"); ++killed) {
     std::filesystem::remove(folder / "alive");
     const pid_t child = start_child();
     ASSERT_GT(child, 0);
     ASSERT_TRUE(waited_for(folder / "alive", child)) << "the child ended by itself";
-    ::usleep(static_cast<useconds_t>(chance() % (kLifeMaxMs * 1000)));
+    const auto until = lines_in(folder / "acknowledged") + chance() % (share + 1);
+    // A child that has done its work ends by itself.
+    while (lines_in(folder / "acknowledged") < until && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(100);
+    ::usleep(static_cast<useconds_t>(chance() % kAfterwardsMaxUs));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
   }
@@ -163,6 +190,7 @@ TEST(BusKilled, AtAnyInstantLosesNothingThatItAcknowledged) {
   std::size_t lost = 0;
   for (const auto& id : acknowledged) lost += delivered.contains(id) ? 0U : 1U;
   EXPECT_EQ(lost, 0U) << "of " << acknowledged.size();
+  EXPECT_GE(killed, kills / 2) << "the work ended before the kills";
   EXPECT_GE(acknowledged.size(), static_cast<std::size_t>(asked("SLIPWAY_EVENTS", kEvents)));
   std::filesystem::remove_all(folder);
 }

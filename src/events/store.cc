@@ -148,6 +148,18 @@ database::Schema tables() {
           }};
 }
 
+// What was added after those of archives and connections.
+std::vector<std::string> later_tables() {
+  return {"CREATE INDEX events_deliveries_finished ON events_deliveries (number, received) WHERE state >= 2",
+          // PutRule asks for the number of rules, which must not cost more with each rule.
+          "CREATE TABLE events_rule_counts (bus TEXT PRIMARY KEY, rules INTEGER NOT NULL)",
+          "INSERT INTO events_rule_counts SELECT bus, COUNT(*) FROM events_rules GROUP BY bus",
+          "CREATE TRIGGER events_rule_added AFTER INSERT ON events_rules BEGIN INSERT INTO events_rule_counts VALUES "
+          "(new.bus, 1) ON CONFLICT (bus) DO UPDATE SET rules = rules + 1; END",
+          "CREATE TRIGGER events_rule_removed AFTER DELETE ON events_rules BEGIN UPDATE events_rule_counts SET rules = "
+          "rules - 1 WHERE bus = old.bus; END"};
+}
+
 // The first text that does not start with `prefix` any more and comes after all that do; empty: there is none.
 std::string after_prefix(std::string prefix) {
   while (!prefix.empty() && prefix.back() == '\x7f') prefix.pop_back();
@@ -200,6 +212,7 @@ database::Schema schema() {
   database::Schema out = tables();
   for (auto& statement : archive_schema()) out.statements.push_back(std::move(statement));
   for (auto& statement : connection_schema()) out.statements.push_back(std::move(statement));
+  for (auto& statement : later_tables()) out.statements.push_back(std::move(statement));
   return out;
 }
 
@@ -245,7 +258,8 @@ std::vector<Rule> all_rules(database::Connection& db) {
 }
 
 long long count_rules(database::Connection& db, const std::string& bus) {
-  return db.query_one("SELECT COUNT(*) FROM events_rules WHERE bus = ?1", {bus})->integer(0);
+  const auto row = db.query_one("SELECT rules FROM events_rule_counts WHERE bus = ?1", {bus});
+  return row ? row->integer(0) : 0;
 }
 
 std::vector<Rule> due_rules(database::Connection& db, Instant now) {
@@ -260,9 +274,13 @@ std::optional<Instant> next_rule_due(database::Connection& db) {
 }
 
 void put_rule(database::Transaction& tx, const Rule& rule) {
-  tx.execute("INSERT OR REPLACE INTO events_rules VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-             {rule.bus, rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn,
-              rule.created_by, rule.managed_by, rule.due.ms()});
+  // An update must not look like a removal and an insertion to what counts the rules.
+  tx.execute(
+      "INSERT INTO events_rules VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (bus, name) DO UPDATE SET "
+      "pattern = ?3, schedule = ?4, state = ?5, description = ?6, role_arn = ?7, created_by = ?8, managed_by = ?9, "
+      "due = ?10",
+      {rule.bus, rule.name, rule.pattern, rule.schedule, rule.state, rule.description, rule.role_arn, rule.created_by,
+       rule.managed_by, rule.due.ms()});
 }
 
 void delete_rule(database::Transaction& tx, const std::string& bus, const std::string& name) {
@@ -463,22 +481,44 @@ int hops_of(database::Connection& db, long long event_number) {
   return row ? static_cast<int>(row->integer(0)) : 0;
 }
 
-bool prune(database::Transaction& tx, Instant before, long long keep, int limit) {
-  const auto most = static_cast<long long>(limit);
-  tx.execute(
-      "DELETE FROM events_attempts WHERE delivery IN (SELECT number FROM events_deliveries WHERE state >= 2 AND "
-      "(received < ?1 OR number <= (SELECT MAX(number) FROM events_deliveries) - ?2) ORDER BY number LIMIT ?3)",
-      {before.ms(), keep, most});
-  const auto deliveries = tx.execute(
-      "DELETE FROM events_deliveries WHERE number IN (SELECT number FROM events_deliveries WHERE state >= 2 AND "
-      "(received < ?1 OR number <= (SELECT MAX(number) FROM events_deliveries) - ?2) ORDER BY number LIMIT ?3)",
-      {before.ms(), keep, most});
-  const auto events = tx.execute(
-      "DELETE FROM events_outbox WHERE number IN (SELECT number FROM events_outbox WHERE number <= (SELECT number FROM "
-      "events_cursor) AND (at < ?1 OR number <= (SELECT MAX(number) FROM events_outbox) - ?2) AND NOT EXISTS (SELECT 1 "
-      "FROM events_deliveries WHERE event_number = events_outbox.number AND state < 2) ORDER BY number LIMIT ?3)",
-      {before.ms(), keep, most});
-  return deliveries >= most || events >= most;
+namespace {
+
+// Deliveries that are finished and too old or too many; the oldest first.  Returns whether there may be more.
+bool prune_deliveries(database::Transaction& tx, Instant before, long long keep, int limit) {
+  const auto rows = tx.query(
+      "SELECT number FROM (SELECT number, received FROM events_deliveries WHERE state >= 2 ORDER BY number LIMIT ?3) "
+      "WHERE received < ?1 OR number <= (SELECT MAX(number) FROM events_deliveries) - ?2",
+      {before.ms(), keep, static_cast<long long>(limit)});
+  for (const auto& row : rows) {
+    tx.execute("DELETE FROM events_attempts WHERE delivery = ?1", {row.integer(0)});
+    tx.execute("DELETE FROM events_deliveries WHERE number = ?1", {row.integer(0)});
+  }
+  return rows.size() >= static_cast<std::size_t>(limit);
+}
+
+}  // namespace
+
+PrunePass prune(database::Transaction& tx, Instant before, long long keep, int limit, PrunePass from) {
+  const bool more_deliveries = prune_deliveries(tx, before, keep, limit);
+  const auto newest =
+      tx.query_one("SELECT COALESCE(MAX(number), 0), (SELECT number FROM events_cursor) FROM events_outbox");
+  const auto rows = tx.query(
+      "SELECT number, at, EXISTS (SELECT 1 FROM events_deliveries WHERE event_number = events_outbox.number AND state "
+      "< "
+      "2) FROM events_outbox WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3",
+      {from.event, newest->integer(1), static_cast<long long>(limit)});
+  PrunePass pass{.event = from.event, .more = rows.size() >= static_cast<std::size_t>(limit)};
+  for (const auto& row : rows) {
+    pass.event = row.integer(0);
+    const bool kept = row.instant(1) >= before && row.integer(0) > newest->integer(0) - keep;
+    // What came after it is younger still.
+    if (kept) pass.more = false;
+    if (kept) break;
+    if (row.integer(2) == 0) tx.execute("DELETE FROM events_outbox WHERE number = ?1", {row.integer(0)});
+  }
+  if (!pass.more) pass.event = 0;
+  pass.more = pass.more || more_deliveries;
+  return pass;
 }
 
 }  // namespace slipway::events

@@ -107,10 +107,10 @@ std::optional<Rule> find_rule(database::Connection& db, const std::string& bus, 
 // By name, from the one after `after`; at most `limit`.
 std::vector<Rule> list_rules(database::Connection& db, const std::string& bus, const std::string& prefix,
                              const std::string& after, long long limit);
-std::vector<Rule> all_rules(database::Connection& db);  // Of every bus.
-long long count_rules(database::Connection& db, const std::string& bus);
-std::vector<Rule> due_rules(database::Connection& db, Instant now);  // Whose schedule fires.
-std::optional<Instant> next_rule_due(database::Connection& db);      // Of the schedules that will fire.
+std::vector<Rule> all_rules(database::Connection& db);                    // Of every bus.
+long long count_rules(database::Connection& db, const std::string& bus);  // Kept by the tables, not counted.
+std::vector<Rule> due_rules(database::Connection& db, Instant now);       // Whose schedule fires.
+std::optional<Instant> next_rule_due(database::Connection& db);           // Of the schedules that will fire.
 void put_rule(database::Transaction& tx, const Rule& rule);
 void delete_rule(database::Transaction& tx, const std::string& bus, const std::string& name);
 
@@ -156,9 +156,14 @@ std::vector<Attempt> attempts_of(database::Connection& db, long long delivery);
 std::string envelope_of(database::Connection& db, long long event_number);
 int hops_of(database::Connection& db, long long event_number);
 
-// Forgets finished deliveries and events before `before`, and what exceeds `keep` newest rows; unfinished ones stay.
-// At most `limit` rows of each, so that nobody waits long: true when there was more.
-bool prune(database::Transaction& tx, Instant before, long long keep, int limit);
+// Where a pass that forgets has come to.
+struct PrunePass {
+  long long event = 0;  // The last event that was looked at.
+  bool more = false;    // The pass goes on from there.
+};
+// One step of a pass: forgets finished deliveries and events before `before`, and what exceeds `keep` newest rows;
+// unfinished deliveries and their events stay.  Looks at no more than `limit` rows of each, so that nobody waits long.
+PrunePass prune(database::Transaction& tx, Instant before, long long keep, int limit, PrunePass from);
 
 // What was stored was checked when it came in, so it may be nested as deep as any event.
 json::value stored_json(const std::string& text);

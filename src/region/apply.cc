@@ -35,6 +35,8 @@ class Applier {
   task<Result<void>> run() {
     auto queue = co_await make_queue();
     if (!queue) co_return fail(queue);
+    auto topics = co_await make_topics();
+    if (!topics) co_return fail(topics);
     for (const RoleBlueprint& blueprint : roles(config_, parts_.context.place)) {
       auto role = co_await make_role(blueprint);
       if (!role) co_return fail(role);
@@ -128,6 +130,21 @@ class Applier {
         {"Attributes", json::object{{"Policy", json::serialize(render::queue_policy(config_, account_))}}}};
     auto opened = co_await put("sqs", "SetQueueAttributes", names_.dead_letters, attributes, *made);
     if (!opened) co_return fail(opened);
+    co_return Result<void>{};
+  }
+
+  // Those that the deployer tells its news to; one that is named by an ARN of elsewhere is somebody else's.
+  task<Result<void>> make_topics() {
+    for (const config::Notify& notify : config_.notify) {
+      const auto topic = notify.channel == "sns" ? notify.settings.find("topic") : notify.settings.end();
+      if (topic == notify.settings.end()) continue;
+      const std::string own = arn("sns", "");
+      const bool by_arn = topic->second.starts_with("arn:");
+      if (by_arn && !topic->second.starts_with(own)) continue;
+      const json::object input = {{"Name", by_arn ? topic->second.substr(own.size()) : topic->second}};
+      auto made = co_await call("sns", "CreateTopic", input);
+      if (!made) co_return fail(made);
+    }
     co_return Result<void>{};
   }
 

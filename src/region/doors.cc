@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "host/files.h"
 #include "http/client.h"
@@ -73,20 +74,39 @@ logs::LogEvent log_line(const std::string& payload, Instant now) {
           .message = message.is_string() ? get_string(line, "message") : json::serialize(message)};
 }
 
-Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
-                           bool open) {
-  if (open || !queues.exists(queue_arn)) return {};  // A queue that is gone is told of by who sends.
-  const auto policy = parse_json(queues.policy(queue_arn));
-  const iam::Request request{.action = "sqs:SendMessage",
-                             .resource = queue_arn,
-                             .principal_service = std::string(kEventsPrincipal),
-                             .keys = {{"aws:sourcearn", {rule_arn}}}};
-  if (policy && policy->is_object() && iam::evaluate({policy->get_object()}, request, true) == iam::Decision::allowed)
-    return {};
+namespace {
+
+// Whether a resource's policy lets the service do `action` to it for what it acts for.
+bool policy_permits(const std::string& text, const std::string& action, const std::string& resource,
+                    const Sender& sender) {
+  const auto policy = parse_json(text);
+  const iam::Request request{.action = action,
+                             .resource = resource,
+                             .principal_service = sender.principal,
+                             .keys = {{"aws:sourcearn", {sender.arn}}}};
+  return policy && policy->is_object() &&
+         iam::evaluate({policy->get_object()}, request, true) == iam::Decision::allowed;
+}
+
+std::unexpected<Error> not_permitted(const std::string& action, const std::string& resource, const Sender& sender) {
   return fail(Fault::denied, "NO_PERMISSIONS",
-              fmt::format("The policy of {} does not let {} send messages for {}: set its Policy attribute (Allow, "
-                          "Principal {{\"Service\": \"{}\"}}, Action sqs:SendMessage, aws:SourceArn of the rule).",
-                          queue_arn, kEventsPrincipal, rule_arn, kEventsPrincipal));
+              fmt::format("The policy of {} does not let {} do {} for {}: set its Policy attribute (Allow, Principal "
+                          "{{\"Service\": \"{}\"}}, Action {}, aws:SourceArn {}).",
+                          resource, sender.principal, action, sender.arn, sender.principal, action, sender.arn));
+}
+
+}  // namespace
+
+Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const Sender& sender, bool open) {
+  if (open || !queues.exists(queue_arn)) return {};  // A queue that is gone is told of by who sends.
+  if (policy_permits(queues.policy(queue_arn), "sqs:SendMessage", queue_arn, sender)) return {};
+  return not_permitted("sqs:SendMessage", queue_arn, sender);
+}
+
+Result<void> topic_permits(const sns::Topics& topics, const std::string& topic_arn, const Sender& sender, bool open) {
+  if (open || !topics.exists(topic_arn)) return {};
+  if (policy_permits(topics.policy(topic_arn), "sns:Publish", topic_arn, sender)) return {};
+  return not_permitted("sns:Publish", topic_arn, sender);
 }
 
 Result<void> EventTargets::accepts(const json::object& target) {
@@ -97,6 +117,10 @@ Result<void> EventTargets::accepts(const json::object& target) {
     return fail(Fault::invalid, "ValidationException",
                 fmt::format("{} cannot be a target here: FIFO queues are not supported yet.", arn));
   const bool queue = parsed && parsed->service == "sqs";
+  if (parsed && parsed->service == "sns" && parsed->resource.ends_with(".fifo"))
+    return fail(Fault::invalid, "ValidationException",
+                fmt::format("{} cannot be a target here: FIFO topics are not supported yet.", arn));
+  const bool topic = parsed && parsed->service == "sns" && parsed->resource.find(':') == std::string::npos;
   const bool group = parsed && parsed->service == "logs" && parsed->resource.starts_with("log-group:");
   const bool cluster = parsed && parsed->service == "ecs" && parsed->resource.starts_with("cluster/");
   const bool task_described = has(target, "EcsParameters");
@@ -108,10 +132,10 @@ Result<void> EventTargets::accepts(const json::object& target) {
         cluster ? fmt::format("Parameter(s) EcsParameters must be specified for target: {}.", get_string(target, "Id"))
                 : fmt::format("Parameter(s) EcsParameters not valid for target {}: it is not a cluster.",
                               get_string(target, "Id")));
-  if (function || queue || group || cluster) return {};
+  if (function || queue || topic || group || cluster) return {};
   return fail(Fault::invalid, "ValidationException",
-              fmt::format("{} cannot be a target here: Lambda functions, SQS queues, log groups, ECS clusters, event "
-                          "buses and API destinations can.",
+              fmt::format("{} cannot be a target here: Lambda functions, SQS queues, SNS topics, log groups, ECS "
+                          "clusters, event buses and API destinations can.",
                           arn));
 }
 
@@ -122,14 +146,15 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
     co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal),
                                                delivery.rule_arn);
   if (parsed->service == "sqs") {
-    if (auto permitted = queue_permits(queues_, delivery.target_arn, delivery.rule_arn, open_); !permitted)
-      co_return permitted;
+    const Sender sender{std::string(kEventsPrincipal), delivery.rule_arn};
+    if (auto permitted = queue_permits(queues_, delivery.target_arn, sender, open_); !permitted) co_return permitted;
     auto sent = co_await queues_.send(delivery.target_arn, delivery.payload, {});
     if (!sent)
       co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR",
                      sent.error().message);
     co_return Result<void>{};
   }
+  if (parsed->service == "sns") co_return co_await publish(std::move(delivery));
   if (parsed->service == "ecs") co_return co_await run_task(std::move(delivery));
   if (parsed->service == "logs") {
     std::string group = parsed->resource.substr(std::string_view("log-group:").size());
@@ -143,6 +168,29 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
   co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
 }
 
+task<Result<void>> EventTargets::publish(events::Delivery delivery) {
+  const Sender sender{std::string(kEventsPrincipal), delivery.rule_arn};
+  if (auto permitted = topic_permits(topics_, delivery.target_arn, sender, open_); !permitted) co_return permitted;
+  auto message = sns::read_message({{"Message", delivery.payload}});
+  // A message that is too long will not become shorter.
+  if (!message) co_return fail(Fault::unsupported, "SDK_CLIENT_ERROR", message.error().message);
+  const auto published = co_await topics_.publish(delivery.target_arn, *std::move(message));
+  if (published) co_return Result<void>{};
+  const bool gone = published.error().fault == Fault::not_found;
+  co_return fail(published.error().fault, gone ? "NO_RESOURCE" : published.error().code, published.error().message);
+}
+
+task<Result<void>> TopicEndpoints::deliver(sns::Handover handover) {
+  const std::string principal = "sns.amazonaws.com";
+  if (handover.protocol == "lambda")
+    co_return co_await functions_.invoke_async(handover.endpoint, handover.body, principal, handover.topic_arn);
+  if (auto permitted = queue_permits(queues_, handover.endpoint, {principal, handover.topic_arn}, open_); !permitted)
+    co_return permitted;
+  const auto sent = co_await queues_.send(handover.endpoint, handover.body, handover.attributes);
+  if (!sent) co_return fail(sent);
+  co_return Result<void>{};
+}
+
 task<Result<void>> EventTargets::run_task(events::Delivery delivery) {
   const auto parameters = get_object(delivery.parameters, "EcsParameters");
   const auto definition = get_string(parameters, "TaskDefinitionArn");
@@ -151,7 +199,9 @@ task<Result<void>> EventTargets::run_task(events::Delivery delivery) {
   json::object input{{"cluster", delivery.target_arn},
                      {"taskDefinition", definition},
                      {"count", get_int(parameters, "TaskCount", 1)},
-                     {"startedBy", "events-rule/" + delivery.rule_name}};
+                     {"startedBy", "events-rule/" + delivery.rule_name},
+                     // A delivery that is repeated after a crash finds the tasks that it started.
+                     {"clientToken", sha256_hex(delivery.key)}};
   json::array tags;
   for (const auto& tag : get_array(parameters, "Tags")) {
     tags.push_back(
@@ -180,7 +230,8 @@ task<Result<void>> EventTargets::run_task(events::Delivery delivery) {
 
 task<Result<void>> RuleLetters::send(std::string queue_arn, std::string rule_arn, std::string body,
                                      std::map<std::string, std::pair<std::string, std::string>> attributes) {
-  if (auto permitted = queue_permits(queues_, queue_arn, rule_arn, open_); !permitted) co_return permitted;
+  const Sender sender{std::string(kEventsPrincipal), rule_arn};
+  if (auto permitted = queue_permits(queues_, queue_arn, sender, open_); !permitted) co_return permitted;
   auto sent = co_await queues_.send(queue_arn, body, attributes);
   if (!sent) co_return fail(sent);
   co_return Result<void>{};

@@ -17,6 +17,7 @@
 #include "lambda/ports.h"
 #include "lambda/worker.h"
 #include "logs/worker.h"
+#include "sns/worker.h"
 #include "sqs/queues.h"
 
 namespace slipway::region {
@@ -48,13 +49,14 @@ class RegistryPermissions final : public ecr::Permissions {
   bool open_;
 };
 
-// events -> lambda, sqs, logs, ecs
+// events -> lambda, sqs, sns, logs, ecs
 class EventTargets final : public events::Targets {
  public:
-  EventTargets(lambda::Functions& functions, sqs::Queues& queues, logs::Archive& archive, host::Clock& clock,
-               events::Permissions& permissions, Place place, bool open)
+  EventTargets(lambda::Functions& functions, sqs::Queues& queues, sns::Topics& topics, logs::Archive& archive,
+               host::Clock& clock, events::Permissions& permissions, Place place, bool open)
       : functions_(functions),
         queues_(queues),
+        topics_(topics),
         archive_(archive),
         clock_(clock),
         permissions_(permissions),
@@ -67,8 +69,10 @@ class EventTargets final : public events::Targets {
  private:
   lambda::Functions& functions_;
   sqs::Queues& queues_;
+  sns::Topics& topics_;
   logs::Archive& archive_;
   task<Result<void>> run_task(events::Delivery delivery);
+  task<Result<void>> publish(events::Delivery delivery);
 
   host::Clock& clock_;
   events::Permissions& permissions_;
@@ -81,10 +85,16 @@ class EventTargets final : public events::Targets {
 // that. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
 logs::LogEvent log_line(const std::string& payload, Instant now);
 
-// Whether the queue's policy lets EventBridge send for the rule.  Without a policy nobody but the account's own
-// identities may.
-Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const std::string& rule_arn,
-                           bool open);
+// A service that acts for a resource: EventBridge for a rule, SNS for a topic.
+struct Sender {
+  std::string principal;  // "events.amazonaws.com"
+  std::string arn;        // Of the rule or topic.
+};
+
+// Whether the queue's policy lets the service send.  Without a policy nobody but the account's own identities may.
+Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const Sender& sender, bool open);
+// The same for the topic and publishing.
+Result<void> topic_permits(const sns::Topics& topics, const std::string& topic_arn, const Sender& sender, bool open);
 
 // lambda -> sqs, events
 class QueueLetters final : public lambda::DeadLetters {
@@ -116,6 +126,28 @@ class RuleLetters final : public events::DeadLetters {
  private:
   sqs::Queues& queues_;
   bool open_;
+};
+
+// sns -> sqs, lambda
+class TopicEndpoints final : public sns::Endpoints {
+ public:
+  TopicEndpoints(lambda::Functions& functions, sqs::Queues& queues, bool open)
+      : functions_(functions), queues_(queues), open_(open) {}
+  task<Result<void>> deliver(sns::Handover handover) override;
+
+ private:
+  lambda::Functions& functions_;
+  sqs::Queues& queues_;
+  bool open_;
+};
+
+// sns -> iam
+class TopicPermissions final : public sns::Permissions {
+ public:
+  Result<void> check_policy(const std::string& text) override {
+    const auto policy = iam::parse_policy(text, true);
+    return policy ? Result<void>{} : fail(policy);
+  }
 };
 
 // events -> iam

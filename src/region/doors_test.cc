@@ -38,7 +38,8 @@ TEST(Doors, AQueueTakesEventsOfTheRulesThatItsPolicyNames) {
   host::SeededRandom random{7};
   sqs::Queues queues(io.get_executor(), db, clock, random, Place{}, "http://127.0.0.1");
   const std::string arn = "arn:aws:sqs:us-east-1:000000000000:q";
-  const std::string rule = "arn:aws:events:us-east-1:000000000000:rule/push";
+  const std::string rule_arn = "arn:aws:events:us-east-1:000000000000:rule/push";
+  const Sender rule{"events.amazonaws.com", rule_arn};
   EXPECT_TRUE(queue_permits(queues, arn, rule, false));  // Not there: whoever sends says so.
   ASSERT_TRUE(run(queues.create("q", {}, {}), io));
   EXPECT_EQ(queue_permits(queues, arn, rule, false).error().code, "NO_PERMISSIONS");
@@ -47,11 +48,11 @@ TEST(Doors, AQueueTakesEventsOfTheRulesThatItsPolicyNames) {
                                {"Principal", {{"Service", "events.amazonaws.com"}}},
                                {"Action", "sqs:SendMessage"},
                                {"Resource", arn},
-                               {"Condition", {{"ArnEquals", {{"aws:SourceArn", rule}}}}}};
+                               {"Condition", {{"ArnEquals", {{"aws:SourceArn", rule_arn}}}}}};
   const json::object policy{{"Version", "2012-10-17"}, {"Statement", json::array{statement}}};
   ASSERT_TRUE(run(queues.set_attributes("q", {{"Policy", json::serialize(policy)}}), io));
   EXPECT_TRUE(queue_permits(queues, arn, rule, false));
-  EXPECT_FALSE(queue_permits(queues, arn, rule + "2", false));
+  EXPECT_FALSE(queue_permits(queues, arn, {rule.principal, rule_arn + "2"}, false));
 }
 
 }  // namespace

@@ -66,7 +66,9 @@ task<http::Response> FrontDoor::answer_call(http::Request& request, Instant now)
   const signing::Scope scope = parts_.scope(request);
   auto route = wire::route(parts_.services, request, *body, scope.service);
   // Who has no keys yet comes with a token, which the operation itself checks; a signature would say nothing.
-  const bool unsigned_call = route && route->operation != nullptr && route->operation->name == iam::kUnsignedOperation;
+  const auto* operation = route ? route->operation : nullptr;
+  const bool unsigned_call = operation != nullptr && (operation->name == iam::kUnsignedOperation ||
+                                                      (operation->unsigned_too && scope.service.empty()));
   auto caller = unsigned_call ? Result<wire::Caller>(wire::Caller{.account = parts_.place.account})
                               : parts_.authenticate(request, *body, now);
   if (!caller) {

@@ -30,6 +30,7 @@
 #include "region/front_door.h"
 #include "region/package.h"
 #include "region/permit.h"
+#include "sns/api.h"
 #include "sqs/api.h"
 
 namespace slipway::region {
@@ -69,7 +70,7 @@ std::size_t descriptors() {
 // The deployer lies beside the program.
 std::vector<database::Schema> schemas() {
   return {database::journal_schema(), apply_schema(),   iam::schema(), logs::schema(), sqs::schema(), ecr::schema(),
-          events::schema(),           lambda::schema(), elb::schema(), ecs::schema()};
+          events::schema(),           lambda::schema(), elb::schema(), ecs::schema(),  sns::schema()};
 }
 
 // Every room and how they are connected, in the order in which each needs only those above it.
@@ -100,7 +101,9 @@ class Region {
         function_roles_(authority_),
         functions_(executor_, db_, pool_, clock_, random_, options.place, options.folder.functions(), endpoint(),
                    function_logs_, function_roles_, letters_),
-        event_targets_(functions_, queues_, archive_, clock_, bus_permissions_, options.place,
+        topic_endpoints_(functions_, queues_, options.accept_any_credentials),
+        topics_(executor_, db_, clock_, random_, options.place, endpoint(), topic_endpoints_, topic_permissions_),
+        event_targets_(functions_, queues_, topics_, archive_, clock_, bus_permissions_, options.place,
                        options.accept_any_credentials),
         balancer_(executor_, db_, clock_, random_, options.place, *proxy_),
         issuer_keys_(options.issuer_keys),
@@ -114,7 +117,8 @@ class Region {
                   events::service(bus_),        lambda::service(functions_),
                   elb::service(balancer_),      logs::service(archive_),
                   iam::iam_service(authority_), iam::sts_service(authority_, issuer_keys_),
-                  sqs::service(queues_),        sqs::query_service(queues_)},
+                  sqs::service(queues_),        sqs::query_service(queues_),
+                  sns::service(topics_)},
         door_(front_door_parts()),
         server_(executor_, {.address = "127.0.0.1", .port = options.port, .connections_max = descriptors() / 2},
                 [this](http::Request& request) { return door_.answer(request); }) {
@@ -140,6 +144,7 @@ class Region {
     if (!balancing) co_return balancing;
     scheduler_.start();
     bus_.start();
+    topics_.start();
     if (options_.config) {
       auto applied = co_await apply(apply_parts(), *options_.config);
       if (!applied) co_return applied;
@@ -151,6 +156,7 @@ class Region {
   task<void> stop() {
     co_await server_.stop(kStopGrace);
     co_await bus_.stop();
+    co_await topics_.stop();
     co_await scheduler_.stop();
     co_await balancer_.stop();
     co_await functions_.stop();
@@ -201,6 +207,12 @@ class Region {
     return parts;
   }
 
+  // A resource's own policy; empty: none.
+  std::string policy_of(const std::string& service, const std::string& resource) {
+    if (service == "ecr") return registry_.policy_of(resource);
+    return service == "sns" ? topics_.policy(resource) : "";
+  }
+
   FrontDoorParts front_door_parts() {
     FrontDoorParts parts;
     for (const auto& service : services_) parts.services.push_back(&service);
@@ -215,10 +227,8 @@ class Region {
     parts.check_scope = !open;
     parts.allow = [this, open](const wire::Service& service, const wire::Operation& operation,
                                const wire::Call& call) -> Result<void> {
-      if (open) return {};
-      const bool registry = service.name == "ecr";
-      return permit(authority_, service, operation, call,
-                    registry ? registry_.policy_of(resource_of(operation, call)) : "");
+      if (open || (operation.unsigned_too && call.caller.arn.empty())) return {};
+      return permit(authority_, service, operation, call, policy_of(service.name, resource_of(operation, call)));
     };
     parts.health = [this] {
       return json::object{{"status", "running"},
@@ -298,6 +308,9 @@ class Region {
   FunctionLogs function_logs_;
   FunctionRoles function_roles_;
   lambda::Functions functions_;
+  TopicEndpoints topic_endpoints_;
+  TopicPermissions topic_permissions_;
+  sns::Topics topics_;
   EventTargets event_targets_;
   elb::Balancer balancer_;
   IssuerKeys issuer_keys_;

@@ -141,7 +141,10 @@ int rest_status(const Error& error) {
 }
 
 int query_status(const Error& error) {
-  if (error.fault == Fault::not_found) return error.code == "NoSuchEntity" ? 404 : 400;
+  if (error.fault == Fault::not_found) {
+    const bool shown = error.code == "NoSuchEntity" || error.code == "NotFound" || error.code == "ResourceNotFound";
+    return shown ? 404 : 400;
+  }
   if (error.code == "EntityAlreadyExists" || error.code == "DeleteConflict" || error.code == "LimitExceeded")
     return 409;
   if (error.fault == Fault::denied) return 403;
@@ -174,8 +177,8 @@ http::Response rest_error(const Error& error, const std::string& request_id) {
 }
 
 // The query protocol is older than the others and calls some errors by other names.
-std::string query_code(const std::string& code) {
-  if (code == "AccessDeniedException") return "AccessDenied";
+std::string query_code(const Service* service, const std::string& code) {
+  if (code == "AccessDeniedException") return service != nullptr ? service->denied_code : "AccessDenied";
   if (code == "SerializationException") return "MalformedInput";
   if (code == "UnknownOperationException") return "InvalidAction";
   return code;
@@ -187,8 +190,8 @@ http::Response query_error(const Service* service, const Error& error, const std
   const std::string body = fmt::format(
       "<ErrorResponse{}><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></"
       "ErrorResponse>\n",
-      space, status >= 500 ? "Receiver" : "Sender", xml_escape(query_code(error.code)), xml_escape(error.message),
-      request_id);
+      space, status >= 500 ? "Receiver" : "Sender", xml_escape(query_code(service, error.code)),
+      xml_escape(error.message), request_id);
   http::Response response = http::text_response(status, body, "text/xml");
   response.headers.set("x-amzn-RequestId", request_id);
   return response;

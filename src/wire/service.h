@@ -70,6 +70,8 @@ struct Operation {
   std::function<ConditionKeys(const Call&)> keys = {};
   // Roles that the call hands to a service, tags that it puts on what it makes, further resources that it names.
   std::function<std::vector<Need>(const Call&)> also = {};
+  // Something in the call is proof enough (a token that was sent to who may confirm): it needs no signature.
+  bool unsigned_too = false;
 };
 
 enum class Protocol { json_1_0, json_1_1, query, rest_json };
@@ -82,6 +84,7 @@ struct Service {
   std::string version;        // "2010-05-08"
   std::string validation_code = "ValidationException";               // What a rejected input is called by this service.
   std::string unknown_operation_code = "UnknownOperationException";  // "InvalidAction" for query.
+  std::string denied_code = "AccessDenied";                          // What query calls a caller who may not.
   // A JSON service that once spoke query (SQS): what an error was called there.  SDKs read it from the header
   // x-amzn-query-error and go on using the old names.
   std::function<std::string(const std::string& code)> query_error_code = {};
