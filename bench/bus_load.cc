@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -22,7 +23,7 @@ namespace {
 
 using namespace slipway;
 
-constexpr int kCallers = 32;  // Each has one call under way.
+constexpr int kCallers = 32;  // Each has one call under way.  The variable CALLERS asks for others.
 constexpr long long kEventsPerCall = 10;
 constexpr Duration kLook = std::chrono::milliseconds(20);  // Between two looks at what has arrived.
 constexpr Duration kArriveMax = std::chrono::minutes(10);  // Then the rest counts as lost.
@@ -76,7 +77,9 @@ task<void> caller(std::shared_ptr<Work> work, bool rules) {
 
 task<void> all_callers(std::shared_ptr<Work> work, bool rules) {
   TaskGroup group(co_await asio::this_coro::executor);
-  for (int i = 0; i < kCallers; ++i) group.spawn("caller", caller(work, rules));
+  const char* asked = std::getenv("CALLERS");
+  const int callers = asked == nullptr ? kCallers : std::max(1, std::atoi(asked));
+  for (int i = 0; i < callers; ++i) group.spawn("caller", caller(work, rules));
   while (group.running() > 0) co_await pause(Duration(1));
 }
 
