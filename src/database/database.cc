@@ -215,7 +215,9 @@ struct Database::Writer {
       handle.run("PRAGMA synchronous=FULL");
     }
     handle.run("PRAGMA foreign_keys=ON");
-    handle.run("PRAGMA cache_size=-1024");
+    // Holds the inner pages of every index that events are written to: they are looked up at random, and a page that is
+    // not there is read again for each.  The reader's is small, as each commit empties it.
+    handle.run("PRAGMA cache_size=-4096");
     handle.run("CREATE TABLE IF NOT EXISTS schema_versions (room TEXT PRIMARY KEY, version INTEGER NOT NULL)");
     reader.query("PRAGMA cache_size=-1024", {});
     // A reader that shares memory with the writer would otherwise wait for its table locks.

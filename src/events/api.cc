@@ -224,6 +224,7 @@ class Api {
     struct Entry {
       std::string bus;
       Result<Event> event;
+      std::string trace;
     };
     std::vector<Entry> entries;
     std::set<std::string> buses;
@@ -231,7 +232,9 @@ class Api {
     for (const auto& value : get_array(call.input, "Entries")) {
       const auto& entry = value.as_object();
       bytes += entry_bytes(entry);
-      entries.push_back({.bus = bus_of(bus_.place(), entry), .event = read_entry(entry, call.now)});
+      entries.push_back({.bus = bus_of(bus_.place(), entry),
+                         .event = read_entry(entry, call.now),
+                         .trace = get_string(entry, "TraceHeader")});
       buses.insert(entries.back().bus);
     }
     if (bytes > kEntryBytesMax) co_return invalid("Total size of the entries in the request is over the limit.");
@@ -246,9 +249,9 @@ class Api {
     }
     auto publish = [this, entries, now = call.now](database::Transaction& tx) {
       json::array results;
-      for (const auto& [bus, event] : entries) {
+      for (const auto& [bus, event, trace] : entries) {
         results.push_back(
-            event ? json::object{{"EventId", bus_.publish_on(tx, bus, *event, now)}}
+            event ? json::object{{"EventId", bus_.publish_on(tx, bus, *event, now, trace)}}
                   : json::object{{"ErrorCode", event.error().code}, {"ErrorMessage", event.error().message}});
       }
       return results;
@@ -453,7 +456,7 @@ Shape entry_shape() {
       wire::optional("DetailType", wire::text()),
       wire::optional("Detail", wire::text()),
       wire::optional("EventBusName", bus_name_shape()),
-      wire::warned("TraceHeader", wire::text(1, 500), "X-Ray traces are not kept."),
+      wire::optional("TraceHeader", wire::text(1, 500)),
   });
 }
 

@@ -228,6 +228,35 @@ TEST_F(EventsApi, APrefixPagesThroughManyRules) {
   EXPECT_EQ(seen.size(), 25U);
 }
 
+TEST_F(EventsApi, ATraceHeaderIsHandedOnAndSaidNothingOf) {
+  bus->start();
+  push_rule();
+  const json::object entry{{"Source", "shop"},
+                           {"DetailType", "Sold"},
+                           {"Detail", "{}"},
+                           {"TraceHeader", "Root=1-5759e988-bd862e3fe1be46a994272793"}};
+  call("PutEvents", {{"Entries", json::array{entry}}});
+  EXPECT_TRUE(last_warnings.empty());
+  settle();
+  EXPECT_EQ(targets.last.trace, "Root=1-5759e988-bd862e3fe1be46a994272793");
+}
+
+TEST_F(EventsApi, FifoQueuesAreRefusedAsTargetsAndForDeadLetters) {
+  call("PutRule", {{"Name", "push"}, {"EventPattern", kPattern}});
+  call("PutTargets", {{"Rule", "push"},
+                      {"Targets", json::array{{{"Id", "q"},
+                                               {"Arn", "arn:aws:sqs:us-east-1:000000000000:q.fifo"},
+                                               {"SqsParameters", {{"MessageGroupId", "g"}}}}}}});
+  EXPECT_NE(last_error.message.find("FIFO queue targets are not supported yet"), std::string::npos);
+  const auto out =
+      call("PutTargets",
+           {{"Rule", "push"},
+            {"Targets", json::array{{{"Id", "f"},
+                                     {"Arn", kFunction},
+                                     {"DeadLetterConfig", {{"Arn", "arn:aws:sqs:us-east-1:000000000000:q.fifo"}}}}}}});
+  EXPECT_EQ(get_int(out, "FailedEntryCount"), 1);
+}
+
 TEST_F(EventsApi, RulesThatAreMadeChangedAndRemovedAreCounted) {
   quotas.rules_per_bus = 2;
   restart();

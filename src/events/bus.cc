@@ -12,6 +12,8 @@ namespace slipway::events {
 
 namespace {
 
+constexpr const char* kTraceHeader = "TraceHeader";  // Kept with the parameters of a delivery.
+
 // A UUID made of 128 bits of `hash` (hexadecimal).
 std::string uuid_of(std::string hash) {
   hash[12] = '4';
@@ -31,14 +33,14 @@ void journal(database::Transaction& tx, Instant now, std::string kind, const Del
   database::append_journal(tx, now, std::move(kind), row.rule, std::move(text), std::move(detail));
 }
 
-// However a delivery ends, it is no longer under way, and the worker looks for the next one. Shares
+// However deliveries end, they are no longer under way, and the worker looks for the next one. Shares
 // what it touches: the frame that holds it may be torn down after the bus.
 struct Landing {
   std::shared_ptr<std::map<long long, std::string>> in_flight;
   std::shared_ptr<Bell> bell;
-  long long number;
+  std::vector<long long> numbers;
   ~Landing() {
-    in_flight->erase(number);
+    for (const auto number : numbers) in_flight->erase(number);
     bell->ring();
   }
 };
@@ -100,6 +102,21 @@ void finish_attempt(database::Transaction& tx, DeliveryRow& row, const Result<vo
   journal(tx, now, kind, row, outcome);
 }
 
+Delivery delivery_of(const DeliveryRow& row, Instant now, std::string fresh_id) {
+  return {.target_arn = row.target_arn,
+          .target_id = row.target_id,
+          .rule_arn = row.rule_arn,
+          .rule_name = row.rule,
+          .event_id = row.event_id,
+          .payload = row.payload,
+          .parameters = row.parameters,
+          .trace = get_string(row.parameters, kTraceHeader),
+          .key = row.rule_arn + "/" + std::to_string(row.number),
+          .attempt = row.attempts,
+          .at = now,
+          .fresh_id = std::move(fresh_id)};
+}
+
 // A port's failure as an outcome: a throw is our own fault and worth another attempt.  Cancellation
 // goes on as a throw.
 task<Result<void>> tried(task<Result<void>> work) {
@@ -134,6 +151,7 @@ int add_deliveries(database::Transaction& tx, const Rulebook::Entry& entry, cons
     row.payload = shape_input(target.input(), event.envelope.get_object(),
                               {.rule_arn = rule_arn, .rule_name = entry.rule.name, .ingested = event.at});
     row.parameters = resolve_parameters(target.parameters(), event.envelope.get_object());
+    if (!event.trace.empty()) row.parameters[kTraceHeader] = event.trace;
     row.dead_letter_arn = target.dead_letter_arn();
     row.policy = target.policy();
     row.received = event.at;
@@ -191,11 +209,12 @@ std::string Bus::publish(database::Transaction& tx, Event event, Instant receive
   return publish_on(tx, kDefaultBus, std::move(event), received);
 }
 
-std::string Bus::publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received) {
+std::string Bus::publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received,
+                            std::string trace) {
   if (event.account.empty()) event.account = place_.account;
   if (event.region.empty()) event.region = place_.region;
   if (event.id.empty()) event.id = new_id();
-  Received row{.bus = bus, .at = received, .event_id = event.id, .envelope = to_json(event)};
+  Received row{.bus = bus, .at = received, .event_id = event.id, .envelope = to_json(event), .trace = std::move(trace)};
   publish_again(tx, std::move(row));
   return event.id;
 }
@@ -332,6 +351,10 @@ void Bus::start_due() {
   std::map<std::string, int> due;
   std::map<std::string, std::vector<long long>> waiting;
   for (const auto& target : waiting_targets(db_.read())) {
+    if (targets_.in_database(target)) {
+      if (busy[target] == 0) start_together(target, now);
+      continue;
+    }
     auto& numbers = waiting[target];
     // Those under way are due, too, and may come first.
     numbers = due_for_target(db_.read(), target, now, kInFlightPerTargetMax + busy[target]);
@@ -347,8 +370,50 @@ void Bus::start_due() {
   }
 }
 
+// Nothing that such a target does can hang, so its deliveries take no places from the others.
+void Bus::start_together(const std::string& target, Instant now) {
+  auto numbers = due_for_target(db_.read(), target, now, kTogetherMax);
+  if (numbers.empty()) return;
+  for (const auto number : numbers) (*in_flight_)[number] = target;
+  tasks_.spawn("deliveries", attempt_together(std::move(numbers)));
+}
+
+task<void> Bus::attempt_together(std::vector<long long> numbers) {
+  const Landing landing{in_flight_, bell_, numbers};
+  auto work = hand_over_together(numbers);
+  const bool recorded = co_await survived("deliveries", std::move(work));
+  if (recorded) co_return;
+  // One of them may have spoiled it for the others.
+  co_await pause(kAfterTrouble);
+  for (const auto number : numbers) co_await attempt(number);
+}
+
+task<void> Bus::hand_over_together(std::vector<long long> numbers) {
+  struct Start {
+    long long number;
+    std::string fresh_id;
+    double fraction;
+  };
+  std::vector<Start> starts;
+  for (const auto number : numbers) starts.push_back({number, random_.uuid(), random_.fraction()});
+  auto hand_over = [this, starts = std::move(starts), now = clock_.now()](database::Transaction& tx) {
+    std::vector<long long> letters;
+    for (const auto& start : starts) {
+      auto row = find_delivery(tx, start.number);
+      if (row && row->state == DeliveryState::exhausted) letters.push_back(start.number);
+      if (!row || row->state != DeliveryState::pending) continue;
+      ++row->attempts;
+      const auto outcome = targets_.deliver_in(tx, delivery_of(*row, now, start.fresh_id));
+      finish_attempt(tx, *row, outcome, now, start.fraction);
+    }
+    return letters;
+  };
+  const auto letters = co_await db_.write(std::move(hand_over));
+  for (const auto number : letters) co_await attempt(number);
+}
+
 task<void> Bus::attempt(long long number) {
-  const Landing landing{in_flight_, bell_, number};
+  const Landing landing{in_flight_, bell_, {number}};
   auto row = find_delivery(db_.read(), number);
   if (!row) co_return;
   const bool to_target = row->state == DeliveryState::pending;
@@ -364,15 +429,7 @@ task<void> Bus::attempt_target(DeliveryRow row) {
     co_await pass_on(std::move(row), *std::move(bus));
     co_return;
   }
-  Delivery delivery{.target_arn = row.target_arn,
-                    .target_id = row.target_id,
-                    .rule_arn = row.rule_arn,
-                    .rule_name = row.rule,
-                    .event_id = row.event_id,
-                    .payload = row.payload,
-                    .parameters = row.parameters,
-                    .key = row.rule_arn + "/" + std::to_string(row.number),
-                    .attempt = row.attempts};
+  auto delivery = delivery_of(row, clock_.now(), random_.uuid());
   auto handing_over = is_api_destination(place_, row.target_arn) ? call_destination(std::move(delivery))
                                                                  : targets_.deliver(std::move(delivery));
   auto outcome = co_await tried(std::move(handing_over));

@@ -18,6 +18,7 @@
 
 namespace slipway::events {
 
+constexpr int kTogetherMax = 100;                             // Deliveries recorded in one transaction.
 constexpr int kMatchBatch = 100;                              // Events matched in one transaction.
 constexpr Duration kDeliverLimit = std::chrono::seconds(60);  // A target that has not answered by then has failed.
 constexpr Duration kIdleWait = std::chrono::seconds(30);      // The worker looks around at least so often.
@@ -53,7 +54,8 @@ class Bus {
   // own time when it is not given.  Returns the id.
   std::string publish(database::Transaction& tx, Event event) { return publish(tx, std::move(event), event.time); }
   std::string publish(database::Transaction& tx, Event event, Instant received);
-  std::string publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received);
+  std::string publish_on(database::Transaction& tx, const std::string& bus, Event event, Instant received,
+                         std::string trace = {});
   // The same for an envelope that has its id: replayed, or passed on from another bus.
   void publish_again(database::Transaction& tx, Received event);
 
@@ -84,7 +86,10 @@ class Bus {
   task<bool> match_some();  // False: nothing was left.
   task<void> replay_some();
   void start_due();
+  void start_together(const std::string& target, Instant now);
   task<void> attempt(long long number);
+  task<void> attempt_together(std::vector<long long> numbers);
+  task<void> hand_over_together(std::vector<long long> numbers);
   task<void> attempt_target(DeliveryRow row);
   task<void> attempt_dead_letter(DeliveryRow row);
   task<Result<void>> call_destination(Delivery delivery);

@@ -235,5 +235,45 @@ TEST_F(BusTest, WhatIsFinishedIsForgottenInStepsAndWhatIsNotStays) {
   }
 }
 
+// A target that keeps its events in this database.
+constexpr const char* kKept = "arn:aws:lambda:us-east-1:000000000000:function:kept";
+
+TEST_F(BusTest, WhatWaitsForATargetOfThisDatabaseIsHandedOverTogether) {
+  push_rule({{"Arn", kKept}});
+  std::multiset<std::string> expected;
+  for (int i = 0; i < 3 * kTogetherMax / 2; ++i) expected.insert(put_event() + " f");
+  bus->start();
+  settle();
+  EXPECT_EQ(targets.delivered, expected);
+  EXPECT_EQ(attempts_of(db.read(), 1).size(), 1U);
+}
+
+TEST_F(BusTest, ARefusalOfATargetOfThisDatabaseIsTriedAgainOrGivenUp) {
+  bus->start();
+  push_rule({{"Arn", kKept}, {"DeadLetterConfig", {{"Arn", "arn:aws:sqs:us-east-1:000000000000:dlq"}}}});
+  targets.fails_left = 1;
+  put_event();
+  settle();
+  EXPECT_TRUE(targets.delivered.empty());
+  clock.advance(kLongestBackOff);
+  settle();
+  EXPECT_EQ(targets.delivered.size(), 1U);
+  targets.fails_left = 1;
+  targets.fault = Fault::not_found;
+  put_event();
+  settle();
+  ASSERT_EQ(dead_letters.letters.size(), 1U);
+  EXPECT_EQ(dead_letters.last.at("ERROR_CODE").second, "NO_RESOURCE");
+}
+
+TEST_F(BusTest, OneThatCannotBeHandedOverTogetherIsHandedOverAlone) {
+  bus->start();
+  push_rule({{"Arn", kKept}});
+  targets.throws = true;
+  put_event();
+  settle();
+  EXPECT_EQ(targets.delivered.size(), 1U);
+}
+
 }  // namespace
 }  // namespace slipway::events

@@ -2,6 +2,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <optional>
 #include <set>
@@ -50,11 +51,23 @@ class FakeTargets final : public Targets {
     if (slow) co_await pause(Duration(1));
     co_return Result<void>{};
   }
+  bool in_database(const std::string& target_arn) const override { return target_arn.ends_with(":kept"); }
+  Result<void> deliver_in(database::Transaction&, const Delivery& delivery) override {
+    ++attempts;
+    if (throws) throw std::runtime_error("a bug");
+    if (fails_left > 0) {
+      --fails_left;
+      return fail(fault, "Code", "the target said no");
+    }
+    delivered.insert(delivery.event_id + " " + delivery.target_id);
+    return {};
+  }
+  std::atomic<bool> throws = false;
   std::multiset<std::string> delivered;
   std::set<std::string> hanging;  // Targets that never answer.
   std::string last_payload;
   Delivery last;
-  int attempts = 0;
+  std::atomic<int> attempts = 0;
   int fails_left = 0;
   bool slow = false;  // A cut can fall before and after the target takes the event.
   Fault fault = Fault::unavailable;

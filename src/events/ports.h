@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "database/database.h"
 #include "wire/service.h"
 
 namespace slipway::events {
@@ -21,8 +22,11 @@ struct Delivery {
   std::string event_id;
   std::string payload;      // JSON text, as the target's input asks.
   json::object parameters;  // RoleArn and the parameters of the target's kind: EcsParameters, HttpParameters.
+  std::string trace;        // X-Ray's header, "Root=1-…", of who put the event; empty: not traced.
   std::string key;          // The same for every attempt of this delivery, and for no other.
   int attempt = 1;
+  Instant at{};          // Of this attempt.
+  std::string fresh_id;  // A UUID that nothing else has, for what the target makes of it.
 };
 
 class Targets {
@@ -35,6 +39,10 @@ class Targets {
   // message is stored).  May be called again with the same event after a crash.  denied, not_found and
   // unsupported are final, every other fault is tried again.
   virtual task<Result<void>> deliver(Delivery delivery) = 0;
+  // Whether the target keeps events in this very database (a queue, a function's queue).  deliver_in() then hands one
+  // over in the transaction that records it, on the writer thread: it is there once, and costs no write of its own.
+  virtual bool in_database(const std::string& target_arn) const = 0;
+  virtual Result<void> deliver_in(database::Transaction& tx, const Delivery& delivery) = 0;
 };
 
 class DeadLetters {

@@ -52,7 +52,7 @@ std::vector<const Rulebook::Entry*> Rulebook::match(database::Connection& db, co
   const auto found = buses_.find(event.bus);
   if (found == buses_.end()) return out;
   auto& bus = found->second;
-  const auto matched = bus.matcher.match(json::serialize(event.envelope));
+  const auto matched = bus.matcher.match(event.text.empty() ? json::serialize(event.envelope) : event.text);
   if (!matched) log_error("events", "event " + event.event_id + " is matched by no rule: " + matched.error().message);
   if (matched) {
     for (const auto number : *matched) out.push_back(bus.by_number[number]);

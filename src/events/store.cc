@@ -14,7 +14,7 @@ constexpr const char* kDeliveryColumns =
 constexpr const char* kRuleColumns =
     "bus, name, pattern, schedule, state, description, role_arn, created_by, managed_by, due";
 constexpr const char* kBusColumns = "name, description, dead_letter_arn, policy, created, modified";
-constexpr const char* kEventColumns = "number, at, event_id, envelope, only_rule, bus, hops";
+constexpr const char* kEventColumns = "number, at, event_id, envelope, only_rule, bus, hops, trace";
 
 std::string select(const char* columns, const char* rest) {
   return std::string("SELECT ") + columns + " FROM " + rest;
@@ -49,13 +49,16 @@ std::vector<Rule> to_rules(const database::Rows& rows) {
 }
 
 Received to_received(const database::Row& row) {
+  const auto text = row.text(3);
   return {.number = row.integer(0),
           .bus = row.text(5),
           .at = row.instant(1),
           .event_id = row.text(2),
-          .envelope = stored_json(row.text(3)),
+          .envelope = stored_json(text),
+          .text = text,
           .only_rules = row.text(4),
-          .hops = static_cast<int>(row.integer(6))};
+          .hops = static_cast<int>(row.integer(6)),
+          .trace = row.text(7)};
 }
 
 DeliveryRow to_delivery(const database::Row& row) {
@@ -157,7 +160,8 @@ std::vector<std::string> later_tables() {
           "CREATE TRIGGER events_rule_added AFTER INSERT ON events_rules BEGIN INSERT INTO events_rule_counts VALUES "
           "(new.bus, 1) ON CONFLICT (bus) DO UPDATE SET rules = rules + 1; END",
           "CREATE TRIGGER events_rule_removed AFTER DELETE ON events_rules BEGIN UPDATE events_rule_counts SET rules = "
-          "rules - 1 WHERE bus = old.bus; END"};
+          "rules - 1 WHERE bus = old.bus; END",
+          "ALTER TABLE events_outbox ADD COLUMN trace TEXT NOT NULL DEFAULT ''"};
 }
 
 // The first text that does not start with `prefix` any more and comes after all that do; empty: there is none.
@@ -343,9 +347,11 @@ void forget_tags(database::Transaction& tx, const std::string& arn) {
 }
 
 long long append_event(database::Transaction& tx, const Received& event) {
-  tx.execute("INSERT INTO events_outbox (at, event_id, envelope, only_rule, bus, hops) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-             {event.at.ms(), event.event_id, json::serialize(event.envelope), event.only_rules, event.bus,
-              static_cast<long long>(event.hops)});
+  tx.execute(
+      "INSERT INTO events_outbox (at, event_id, envelope, only_rule, bus, hops, trace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+      "?7)",
+      {event.at.ms(), event.event_id, json::serialize(event.envelope), event.only_rules, event.bus,
+       static_cast<long long>(event.hops), event.trace});
   return tx.last_insert_id();
 }
 

@@ -62,10 +62,12 @@ struct Received {
   Instant at{};
   std::string event_id;
   json::value envelope;
+  std::string text;  // The envelope as it is stored; of what was not read from there, empty.
   // Rules that may have it, "a,b": a schedule's own event goes to its rule alone, a replay's to those asked for.
   // Empty: all.
   std::string only_rules;
-  int hops = 0;  // From bus to bus, so far.
+  int hops = 0;       // From bus to bus, so far.
+  std::string trace;  // X-Ray's header, "Root=1-…"; empty: not traced.
 };
 
 enum class DeliveryState {

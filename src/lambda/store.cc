@@ -43,7 +43,8 @@ database::Schema schema() {
                          "NULL, PRIMARY KEY (name, number))",
                          "ALTER TABLE lambda_queue ADD COLUMN qualifier TEXT NOT NULL DEFAULT ''",
                          "DROP INDEX lambda_queue_due",
-                         "CREATE INDEX lambda_queue_of ON lambda_queue (function, next_at, number)"}};
+                         "CREATE INDEX lambda_queue_of ON lambda_queue (function, next_at, number)",
+                         "ALTER TABLE lambda_queue ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''"}};
 }
 
 void put_function(database::Transaction& tx, const Function& f) {
@@ -112,10 +113,10 @@ std::vector<std::string> used_code(database::Connection& db) {
 
 void enqueue(database::Transaction& tx, const Queued& q) {
   tx.execute(
-      "INSERT INTO lambda_queue (function, request_id, payload, attempts, throttles, next_at, received_at, qualifier) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      "INSERT INTO lambda_queue (function, request_id, payload, attempts, throttles, next_at, received_at, qualifier, "
+      "trace_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
       {q.function, q.request_id, q.payload, static_cast<long long>(q.attempts), static_cast<long long>(q.throttles),
-       q.next_at.ms(), q.received_at.ms(), q.qualifier});
+       q.next_at.ms(), q.received_at.ms(), q.qualifier, q.trace_id});
 }
 void update(database::Transaction& tx, const Queued& q) {
   tx.execute("UPDATE lambda_queue SET attempts = ?2, throttles = ?3, next_at = ?4 WHERE number = ?1",
@@ -131,15 +132,17 @@ std::vector<std::string> queued_functions(database::Connection& db) {
 }
 std::vector<Queued> list_queue(database::Connection& db, const std::string& function, std::size_t limit) {
   std::vector<Queued> all;
-  for (const auto& row : db.query("SELECT number, function, request_id, payload, attempts, throttles, next_at, "
-                                  "received_at, qualifier FROM lambda_queue WHERE function = ?1 ORDER BY next_at, "
-                                  "number LIMIT ?2",
-                                  {function, static_cast<long long>(limit)}))
+  for (const auto& row :
+       db.query("SELECT number, function, request_id, payload, attempts, throttles, next_at, "
+                "received_at, qualifier, trace_id FROM lambda_queue WHERE function = ?1 ORDER BY next_at, "
+                "number LIMIT ?2",
+                {function, static_cast<long long>(limit)}))
     all.push_back({.number = row.integer(0),
                    .function = row.text(1),
                    .qualifier = row.text(8),
                    .request_id = row.text(2),
                    .payload = row.text(3),
+                   .trace_id = row.text(9),
                    .attempts = static_cast<int>(row.integer(4)),
                    .throttles = static_cast<int>(row.integer(5)),
                    .next_at = row.instant(6),

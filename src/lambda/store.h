@@ -45,7 +45,8 @@ struct Queued {
   std::string qualifier;  // Empty: none was named.
   std::string request_id;
   std::string payload;
-  int attempts = 0;  // Made so far.
+  std::string trace_id;  // Handed in; empty: one is made for each attempt.
+  int attempts = 0;      // Made so far.
   int throttles = 0;
   Instant next_at{};
   Instant received_at{};

@@ -22,8 +22,8 @@ constexpr Duration kCredentialsLifetime = 1h;
 constexpr Duration kEnvironmentLifetime =
     40min;  // Its credentials last for one more run of the longest time-out, 15 min.
 constexpr Duration kUnusedCodeKept = 10min;
-constexpr std::size_t kQueueLookahead = 100;  // Entries of one function that are looked at at once.
 constexpr Duration kQueueIdle = 1h;
+constexpr long long kGivenUpAtOnce = 100;  // Entries of a function that may not run, or that is gone.
 constexpr int kTriesUndelivered = 3;
 constexpr std::size_t kDeadLetterMessageMax = 1024;
 constexpr std::uint64_t kUnzippedBytesMax = 250ULL * 1024 * 1024;
@@ -365,16 +365,33 @@ task<Result<void>> Functions::enqueue_invocation(std::string name, std::string q
 
 task<Result<void>> Functions::invoke_async(std::string function_arn, std::string payload, std::string source_principal,
                                            std::string source_arn) {
+  auto put = [this, function_arn, payload, source_principal, source_arn, request_id = random_.uuid(),
+              now = clock_.now()](database::Transaction& tx) {
+    return invoke_async_in(tx, function_arn, payload, source_principal, source_arn, request_id, "", now);
+  };
+  co_return co_await db_.write(std::move(put));
+}
+
+Result<void> Functions::invoke_async_in(database::Transaction& tx, const std::string& function_arn,
+                                        const std::string& payload, const std::string& source_principal,
+                                        const std::string& source_arn, const std::string& request_id,
+                                        const std::string& trace_id, Instant now) {
   const Reference reference = parse_reference(function_arn);
-  const std::string name = reference.name;
-  const auto function = get_qualified(db_.read(), name, reference.qualifier);
-  if (!function) co_return fail(Fault::not_found, "NO_RESOURCE", "Function not found: " + function_arn);
-  if (!permits(function->policy, source_principal, source_arn, arn(name, reference.qualifier)))
-    co_return fail(Fault::denied, "NO_PERMISSIONS",
-                   fmt::format("{} may not invoke {} for {}: add a permission (aws lambda add-permission)",
-                               source_principal, name, source_arn));
-  const std::string request_id = random_.uuid();
-  co_return co_await enqueue_invocation(name, reference.qualifier, request_id, std::move(payload));
+  const auto function = get_qualified(tx, reference.name, reference.qualifier);
+  if (!function) return fail(Fault::not_found, "NO_RESOURCE", "Function not found: " + function_arn);
+  if (!permits(function->policy, source_principal, source_arn, arn(reference.name, reference.qualifier)))
+    return fail(Fault::denied, "NO_PERMISSIONS",
+                fmt::format("{} may not invoke {} for {}: add a permission (aws lambda add-permission)",
+                            source_principal, reference.name, source_arn));
+  enqueue(tx, {.function = reference.name,
+               .qualifier = reference.qualifier,
+               .request_id = request_id,
+               .payload = payload,
+               .trace_id = trace_id,
+               .next_at = now,
+               .received_at = now});
+  tx.after_commit([this] { queue_news_.ring(); });
+  return {};
 }
 
 task<void> Functions::work_queue() {
@@ -390,7 +407,11 @@ task<void> Functions::work_queue() {
 // Starts what is due, in the order of arrival; `wait` becomes the time until something else is.
 void Functions::look_at_queue_of(const std::string& name, Instant now, Duration& wait) {
   const auto function = get_function(db_.read(), name);
-  for (const Queued& queued : list_queue(db_.read(), name, kQueueLookahead + running_.size())) {
+  // Nothing is read that could not be started: a place that becomes free rings.  Where nothing may run, all is given up.
+  const bool may_run = function && limit_of(*function) > 0;
+  if (may_run && !has_room(*function)) return;
+  const auto most = running_.size() + static_cast<std::size_t>(may_run ? limit_of(*function) : kGivenUpAtOnce) + 1;
+  for (const Queued& queued : list_queue(db_.read(), name, most)) {
     if (running_.contains(queued.number)) continue;
     const Instant too_old = function ? queued.received_at + age_max_of(*function) : now;
     if (too_old <= now || (function && limit_of(*function) == 0)) {
@@ -416,7 +437,7 @@ task<void> Functions::run_queued(Queued queued) {
                     .payload = queued.payload,
                     .invoked_arn = arn(queued.function, queued.qualifier),
                     .client_context = {},
-                    .trace_id = {}};
+                    .trace_id = queued.trace_id};
   auto invoked = co_await invoke(queued.function, queued.qualifier, event);
   if (invoked) {
     ++queued.attempts;
@@ -448,6 +469,7 @@ task<void> Functions::give_up(Queued queued, std::string condition) {
   const long long number = queued.number;
   co_await end(std::move(queued), std::move(ended));
   running_.erase(number);
+  queue_news_.ring();  // There may be more.
 }
 
 // After an attempt: done, again later, or given up.

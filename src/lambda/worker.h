@@ -41,6 +41,10 @@ class Functions {
   // happen.
   task<Result<void>> invoke_async(std::string function_arn, std::string payload, std::string source_principal,
                                   std::string source_arn);
+  // The same within a write of the caller's, under a request id that he has made.  On any thread.
+  Result<void> invoke_async_in(database::Transaction& tx, const std::string& function_arn, const std::string& payload,
+                               const std::string& source_principal, const std::string& source_arn,
+                               const std::string& request_id, const std::string& trace_id, Instant now);
   // Queues without asking for permission: the caller's own was checked.
   task<Result<void>> enqueue_invocation(std::string name, std::string qualifier, std::string request_id,
                                         std::string payload);

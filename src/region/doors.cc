@@ -97,9 +97,12 @@ std::unexpected<Error> not_permitted(const std::string& action, const std::strin
 
 }  // namespace
 
-Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const Sender& sender, bool open) {
-  if (open || !queues.exists(queue_arn)) return {};  // A queue that is gone is told of by who sends.
-  if (policy_permits(queues.policy(queue_arn), "sqs:SendMessage", queue_arn, sender)) return {};
+Result<void> queue_permits(database::Connection& db, const sqs::Queues& queues, const std::string& queue_arn,
+                           const Sender& sender, bool open) {
+  if (open) return {};
+  const auto queue = queues.find_arn(db, queue_arn);
+  if (!queue) return {};  // A queue that is gone is told of by who sends.
+  if (policy_permits(queue->policy(), "sqs:SendMessage", queue_arn, sender)) return {};
   return not_permitted("sqs:SendMessage", queue_arn, sender);
 }
 
@@ -146,13 +149,8 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
     co_return co_await functions_.invoke_async(delivery.target_arn, delivery.payload, std::string(kEventsPrincipal),
                                                delivery.rule_arn);
   if (parsed->service == "sqs") {
-    const Sender sender{std::string(kEventsPrincipal), delivery.rule_arn};
-    if (auto permitted = queue_permits(queues_, delivery.target_arn, sender, open_); !permitted) co_return permitted;
-    auto sent = co_await queues_.send(delivery.target_arn, delivery.payload, {});
-    if (!sent)
-      co_return fail(sent.error().fault, sent.error().fault == Fault::not_found ? "NO_RESOURCE" : "SDK_CLIENT_ERROR",
-                     sent.error().message);
-    co_return Result<void>{};
+    auto work = [this, delivery](database::Transaction& tx) { return send_in(tx, delivery); };
+    co_return co_await queues_.db().write(std::move(work));
   }
   if (parsed->service == "sns") co_return co_await publish(std::move(delivery));
   if (parsed->service == "ecs") co_return co_await run_task(std::move(delivery));
@@ -166,6 +164,27 @@ task<Result<void>> EventTargets::deliver(events::Delivery delivery) {
     co_return Result<void>{};
   }
   co_return fail(Fault::not_found, "NO_RESOURCE", delivery.target_arn + " cannot be a target here");
+}
+
+bool EventTargets::in_database(const std::string& target_arn) const {
+  const auto parsed = parse_arn(target_arn);
+  return parsed && (parsed->service == "sqs" || parsed->service == "lambda");
+}
+
+Result<void> EventTargets::deliver_in(database::Transaction& tx, const events::Delivery& delivery) {
+  const auto parsed = parse_arn(delivery.target_arn);
+  if (parsed && parsed->service == "sqs") return send_in(tx, delivery);
+  return functions_.invoke_async_in(tx, delivery.target_arn, delivery.payload, std::string(kEventsPrincipal),
+                                    delivery.rule_arn, delivery.fresh_id, delivery.trace, delivery.at);
+}
+
+Result<void> EventTargets::send_in(database::Transaction& tx, const events::Delivery& delivery) {
+  const Sender sender{std::string(kEventsPrincipal), delivery.rule_arn};
+  if (auto permitted = queue_permits(tx, queues_, delivery.target_arn, sender, open_); !permitted) return permitted;
+  const auto sent = queues_.send_in(tx, delivery.target_arn, delivery.payload, {}, delivery.fresh_id, delivery.at);
+  if (sent) return {};
+  const bool gone = sent.error().fault == Fault::not_found;
+  return fail(sent.error().fault, gone ? "NO_RESOURCE" : "SDK_CLIENT_ERROR", sent.error().message);
 }
 
 task<Result<void>> EventTargets::publish(events::Delivery delivery) {
@@ -184,7 +203,9 @@ task<Result<void>> TopicEndpoints::deliver(sns::Handover handover) {
   const std::string principal = "sns.amazonaws.com";
   if (handover.protocol == "lambda")
     co_return co_await functions_.invoke_async(handover.endpoint, handover.body, principal, handover.topic_arn);
-  if (auto permitted = queue_permits(queues_, handover.endpoint, {principal, handover.topic_arn}, open_); !permitted)
+  if (auto permitted =
+          queue_permits(queues_.db().read(), queues_, handover.endpoint, {principal, handover.topic_arn}, open_);
+      !permitted)
     co_return permitted;
   const auto sent = co_await queues_.send(handover.endpoint, handover.body, handover.attributes);
   if (!sent) co_return fail(sent);
@@ -231,7 +252,8 @@ task<Result<void>> EventTargets::run_task(events::Delivery delivery) {
 task<Result<void>> RuleLetters::send(std::string queue_arn, std::string rule_arn, std::string body,
                                      std::map<std::string, std::pair<std::string, std::string>> attributes) {
   const Sender sender{std::string(kEventsPrincipal), rule_arn};
-  if (auto permitted = queue_permits(queues_, queue_arn, sender, open_); !permitted) co_return permitted;
+  if (auto permitted = queue_permits(queues_.db().read(), queues_, queue_arn, sender, open_); !permitted)
+    co_return permitted;
   auto sent = co_await queues_.send(queue_arn, body, attributes);
   if (!sent) co_return fail(sent);
   co_return Result<void>{};

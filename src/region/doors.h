@@ -65,6 +65,8 @@ class EventTargets final : public events::Targets {
   void connect_tasks(const wire::Service& ecs) { ecs_ = &ecs; }
   Result<void> accepts(const json::object& target) override;
   task<Result<void>> deliver(events::Delivery delivery) override;
+  bool in_database(const std::string& target_arn) const override;
+  Result<void> deliver_in(database::Transaction& tx, const events::Delivery& delivery) override;
 
  private:
   lambda::Functions& functions_;
@@ -73,6 +75,7 @@ class EventTargets final : public events::Targets {
   logs::Archive& archive_;
   task<Result<void>> run_task(events::Delivery delivery);
   task<Result<void>> publish(events::Delivery delivery);
+  Result<void> send_in(database::Transaction& tx, const events::Delivery& delivery);
 
   host::Clock& clock_;
   events::Permissions& permissions_;
@@ -92,7 +95,8 @@ struct Sender {
 };
 
 // Whether the queue's policy lets the service send.  Without a policy nobody but the account's own identities may.
-Result<void> queue_permits(const sqs::Queues& queues, const std::string& queue_arn, const Sender& sender, bool open);
+Result<void> queue_permits(database::Connection& db, const sqs::Queues& queues, const std::string& queue_arn,
+                           const Sender& sender, bool open);
 // The same for the topic and publishing.
 Result<void> topic_permits(const sns::Topics& topics, const std::string& topic_arn, const Sender& sender, bool open);
 
@@ -265,6 +269,10 @@ class LateTargets final : public events::Targets {
   void connect(events::Targets& targets) { targets_ = &targets; }
   Result<void> accepts(const json::object& target) override { return targets_->accepts(target); }
   task<Result<void>> deliver(events::Delivery delivery) override { return targets_->deliver(std::move(delivery)); }
+  bool in_database(const std::string& target_arn) const override { return targets_->in_database(target_arn); }
+  Result<void> deliver_in(database::Transaction& tx, const events::Delivery& delivery) override {
+    return targets_->deliver_in(tx, delivery);
+  }
 
  private:
   events::Targets* targets_ = nullptr;

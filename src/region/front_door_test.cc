@@ -39,6 +39,9 @@ wire::Service things() {
   out.target_prefix = "Things";
   wire::Operation list{.name = "ListThings", .input = wire::structure({}), .handler = list_things};
   out.operations.push_back(std::move(list));
+  wire::Operation confirm{
+      .name = "ConfirmThing", .input = wire::structure({}), .handler = list_things, .unsigned_too = true};
+  out.operations.push_back(std::move(confirm));
   return out;
 }
 
@@ -175,6 +178,14 @@ TEST_F(FrontDoorTest, EachProtocolHasItsNamesForWhoIsNotLetIn) {
   Sent broken = json;
   broken.headers.set("Authorization", "Bearer x");
   EXPECT_EQ(code(ask(broken)), "IncompleteSignatureException");
+}
+
+TEST_F(FrontDoorTest, WhatProvesItselfNeedsNoSignatureButNoWrongOne) {
+  const Sent confirm = json_call("Things.ConfirmThing");
+  EXPECT_EQ(ask(confirm).status, 200);
+  EXPECT_EQ(ask(by_admin(confirm, "things")).status, 200);
+  const signing::Key wrong{admin_key().access_key_id, "x", ""};
+  EXPECT_EQ(code(ask(with_signature(confirm, "things", "us-east-1", wrong))), "InvalidSignatureException");
 }
 
 TEST_F(FrontDoorTest, ATemporaryKeyNeedsItsTokenAndEnds) {

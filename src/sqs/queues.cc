@@ -72,6 +72,31 @@ void forget_expired(database::Transaction& tx, const Queue& queue, Instant now) 
   tx.execute("DELETE FROM sqs_messages WHERE queue = ?1 AND sent < ?2", {queue.name, oldest.ms()});
 }
 
+MessageAttributes typed_attributes(const std::map<std::string, std::pair<std::string, std::string>>& attributes) {
+  MessageAttributes typed;
+  for (const auto& [name, pair] : attributes) {
+    if (!pair.second.empty()) typed[name] = {.type = pair.first, .value = pair.second};
+  }
+  return typed;
+}
+
+// `message` has its id, body, attributes and the time when it was sent.
+Result<void> store_message(database::Transaction& tx, const Queue& queue, const Message& message,
+                           std::optional<Duration> delay) {
+  if (static_cast<long long>(message.body.size()) > queue.number("MaximumMessageSize")) {
+    return fail(Fault::invalid, "InvalidParameterValue",
+                "One or more parameters are invalid. Reason: Message must be shorter than " +
+                    queue.attributes.at("MaximumMessageSize") + " bytes.");
+  }
+  forget_expired(tx, queue, message.sent);
+  const auto visible = message.sent + delay.value_or(std::chrono::seconds(queue.number("DelaySeconds")));
+  tx.execute(
+      "INSERT INTO sqs_messages (queue, id, body, attributes, sent, visible_at, first_received, receives, receipt) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, '')",
+      {queue.name, message.id, message.body, to_text(message.attributes), message.sent.ms(), visible.ms()});
+  return {};
+}
+
 // Moves what was received too often; returns whether something was moved.  Without its target a message stays.
 bool redrive(database::Transaction& tx, const Queue& queue, const std::string& arn, Instant now) {
   const auto found = queue.attributes.find("RedrivePolicy");
@@ -160,27 +185,41 @@ Queues::Queues(asio::any_io_executor executor, database::Database& db, host::Clo
       place_(std::move(place)),
       base_url_(std::move(base_url)) {}
 
+std::string Queue::policy() const {
+  const auto found = attributes.find("Policy");
+  return found == attributes.end() ? std::string() : found->second;
+}
+
+Result<void> Queues::send_in(database::Transaction& tx, const std::string& queue_arn, const std::string& body,
+                             const std::map<std::string, std::pair<std::string, std::string>>& attributes,
+                             const std::string& id, Instant now) {
+  const auto queue = find_arn(tx, queue_arn);
+  if (!queue) return no_queue();
+  const auto typed = typed_attributes(attributes);
+  if (auto checked = check_message(body, typed); !checked) return checked;
+  if (auto stored = store_message(tx, *queue, {.id = id, .body = body, .attributes = typed, .sent = now}, std::nullopt);
+      !stored)
+    return stored;
+  tx.after_commit([this] { ring(); });
+  return {};
+}
+
 task<Result<std::string>> Queues::send(std::string queue_arn, std::string body,
                                        std::map<std::string, std::pair<std::string, std::string>> attributes) {
   if (!exists(queue_arn)) co_return no_queue();
-  MessageAttributes typed;
-  for (const auto& [name, pair] : attributes) {
-    if (!pair.second.empty()) typed[name] = {.type = pair.first, .value = pair.second};
-  }
-  auto sent = co_await send_message(parse_arn(queue_arn)->resource, std::move(body), std::move(typed), std::nullopt);
+  auto sent = co_await send_message(parse_arn(queue_arn)->resource, std::move(body), typed_attributes(attributes),
+                                    std::nullopt);
   co_return sent;
 }
 
 bool Queues::exists(const std::string& queue_arn) const {
-  const auto parsed = parse_arn(queue_arn);
-  return parsed && queue_arn == arn(parsed->resource) && find(parsed->resource).has_value();
+  return find_arn(db_.read(), queue_arn).has_value();
 }
 
-std::string Queues::policy(const std::string& queue_arn) const {
+std::optional<Queue> Queues::find_arn(database::Connection& db, const std::string& queue_arn) const {
   const auto parsed = parse_arn(queue_arn);
-  const auto queue = parsed ? find(parsed->resource) : std::nullopt;
-  if (!queue || !queue->attributes.contains("Policy")) return {};
-  return queue->attributes.at("Policy");
+  if (!parsed || queue_arn != arn(parsed->resource)) return std::nullopt;
+  return find_queue(db, parsed->resource);
 }
 
 std::optional<std::string> Queues::name_of(const std::string& url) const {
@@ -338,18 +377,8 @@ task<Result<std::string>> Queues::send_message(std::string name, std::string bod
                 id = random_.uuid()](database::Transaction& tx) -> Result<std::string> {
     const auto queue = find_queue(tx, name);
     if (!queue) return no_queue();
-    if (static_cast<long long>(body.size()) > queue->number("MaximumMessageSize")) {
-      return fail(Fault::invalid, "InvalidParameterValue",
-                  "One or more parameters are invalid. Reason: Message must be shorter than " +
-                      queue->attributes.at("MaximumMessageSize") + " bytes.");
-    }
-    forget_expired(tx, *queue, now);
-    const auto visible = now + delay.value_or(std::chrono::seconds(queue->number("DelaySeconds")));
-    tx.execute(
-        "INSERT INTO sqs_messages (queue, id, body, attributes, sent, visible_at, first_received, "
-        "receives, receipt) VALUES (?1, ?2, ?3, "
-        "?4, ?5, ?6, 0, 0, '')",
-        {name, id, body, to_text(attributes), now.ms(), visible.ms()});
+    const Message message{.id = id, .body = body, .attributes = attributes, .sent = now};
+    if (auto stored = store_message(tx, *queue, message, delay); !stored) return fail(stored);
     return id;
   };
   auto id = co_await db_.write(std::move(store));

@@ -27,6 +27,7 @@ struct Queue {
   Instant created{};
   Instant modified{};
   long long number(const std::string& attribute) const;  // Of a numeric attribute.
+  std::string policy() const;                            // The Policy attribute; empty: none.
 };
 
 struct Message {
@@ -56,8 +57,13 @@ class Queues {
   // Fault::not_found, "AWS.SimpleQueueService.NonExistentQueue".
   task<Result<std::string>> send(std::string queue_arn, std::string body,
                                  std::map<std::string, std::pair<std::string, std::string>> attributes);
+  // The same within a write of the caller's, under an id that he has made.  On any thread.
+  Result<void> send_in(database::Transaction& tx, const std::string& queue_arn, const std::string& body,
+                       const std::map<std::string, std::pair<std::string, std::string>>& attributes,
+                       const std::string& id, Instant now);
   bool exists(const std::string& queue_arn) const;
-  std::string policy(const std::string& queue_arn) const;  // The Policy attribute; empty: none.
+  std::optional<Queue> find_arn(database::Connection& db, const std::string& queue_arn) const;  // On any thread.
+  database::Database& db() { return db_; }
 
   std::string url(const std::string& name) const { return base_url_ + "/" + place_.account + "/" + name; }
   std::string arn(const std::string& name) const { return place_.arn("sqs", name); }
