@@ -141,8 +141,10 @@ class Applier {
       const std::string own = arn("sns", "");
       const bool by_arn = topic->second.starts_with("arn:");
       if (by_arn && !topic->second.starts_with(own)) continue;
-      const json::object input = {{"Name", by_arn ? topic->second.substr(own.size()) : topic->second}};
-      auto made = co_await call("sns", "CreateTopic", input);
+      const std::string name = by_arn ? topic->second.substr(own.size()) : topic->second;
+      const json::object named = {{"TopicArn", own + name}};
+      const json::object input = {{"Name", name}};
+      auto made = co_await make("sns", "GetTopicAttributes", named, "CreateTopic", input);
       if (!made) co_return fail(made);
     }
     co_return Result<void>{};
@@ -165,7 +167,9 @@ class Applier {
   task<Result<void>> make_provider() {
     const json::object input = {{"Url", fmt::format("https://{}", render::kGitHubIssuer)},
                                 {"ClientIDList", json::array{"sts.amazonaws.com"}}};
-    auto made = co_await ensure("iam", "CreateOpenIDConnectProvider", input, "EntityAlreadyExists");
+    const json::object named = {{"OpenIDConnectProviderArn",
+                                 fmt::format("arn:aws:iam::{}:oidc-provider/{}", account_.id, render::kGitHubIssuer)}};
+    auto made = co_await make("iam", "GetOpenIDConnectProvider", named, "CreateOpenIDConnectProvider", input);
     if (!made) co_return fail(made);
     co_return Result<void>{};
   }
