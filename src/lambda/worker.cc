@@ -407,7 +407,8 @@ task<void> Functions::work_queue() {
 // Starts what is due, in the order of arrival; `wait` becomes the time until something else is.
 void Functions::look_at_queue_of(const std::string& name, Instant now, Duration& wait) {
   const auto function = get_function(db_.read(), name);
-  // Nothing is read that could not be started: a place that becomes free rings.  Where nothing may run, all is given up.
+  // Nothing is read that could not be started: a place that becomes free rings.  Where nothing may run, all is given
+  // up.
   const bool may_run = function && limit_of(*function) > 0;
   if (may_run && !has_room(*function)) return;
   const auto most = running_.size() + static_cast<std::size_t>(may_run ? limit_of(*function) : kGivenUpAtOnce) + 1;
