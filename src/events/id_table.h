@@ -39,13 +39,36 @@ inline std::uint64_t hash_bytes(std::uint64_t seed, const char* bytes, std::size
   return mix(hash ^ word, kHashMultiplier ^ (seed << 1));
 }
 
+// Whether `size` bytes are the same; without a call, as most texts are short.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) {
+  const auto differ = [&]<class Word>(Word, std::size_t at) {
+    Word left{};
+    Word right{};
+    std::memcpy(&left, a + at, sizeof left);
+    std::memcpy(&right, b + at, sizeof right);
+    return left != right;
+  };
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      if (differ(std::uint64_t{}, at)) return false;
+    }
+    return !differ(std::uint64_t{}, size - 8);
+  }
+  if (size >= 4) return !differ(std::uint32_t{}, 0) && !differ(std::uint32_t{}, size - 4);
+  for (std::size_t at = 0; at < size; ++at) {
+    if (a[at] != b[at]) return false;
+  }
+  return true;
+}
+
 class IdTable {
  public:
   static constexpr std::uint32_t kEmpty = 0xFFFFFFFF;
 
   // Calls `found` for each number with this hash (or one that looks the same) until it answers true.
+  // Inlined, as mostly there is none.
   template <class Found>
-  void each(std::uint64_t hash, Found found) const {
+  __attribute__((always_inline)) void each(std::uint64_t hash, Found found) const {
     if (count_ == 0) return;
     const std::uint32_t tag = tag_of(hash);
     for (std::size_t at = tag & mask_; slots_[at].id != kEmpty; at = (at + 1) & mask_) {

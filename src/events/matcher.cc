@@ -104,18 +104,19 @@ class Matcher::Run {
     ++token;
     while (token < end) {
       const std::uint32_t start = tokens_[token] + 1;
-      auto key = text_.substr(start, closing_quote(token) - start);
+      std::string_view key(text_.data() + start, closing_quote(token) - start);
       if (escapes_ && key.find('\\') != std::string_view::npos) {
         resolve_escapes(key, s_.key);
         key = s_.key;
       }
       token += 2;  // The key and the colon.
       const auto& node = index_.nodes[id];
-      const Id kid = index_.find_kid(node, id, key, head_of(key, start));
+      const auto head = head_of(key, start);
+      const Id kid = index_.find_kid(node, id, key, head);
       if (kid != kNoId) {
         token = value(kid, token, element);
       } else {
-        if (node.deep && key.find('.') != std::string_view::npos) dotted(id, key, token, element);
+        if (node.deep && has_dot(key, head)) dotted(id, key, token, element);
         token = behind(token);
       }
       ++token;  // The comma, or the bracket at the end.
@@ -129,6 +130,13 @@ class Matcher::Run {
     std::memcpy(&head, key.data(), 8);
     if (key.size() < 8) head &= (std::uint64_t{1} << (8 * key.size())) - 1;
     return head;
+  }
+
+  static bool has_dot(std::string_view key, std::uint64_t head) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    const std::uint64_t zero_at_dots = head ^ (kOnes * '.');
+    if (((zero_at_dots - kOnes) & ~zero_at_dots & (kOnes * 0x80)) != 0) return true;
+    return key.size() > 8 && key.find('.', 8) != std::string_view::npos;
   }
 
   // A key with dots in it may be several steps of a path.
@@ -223,19 +231,17 @@ class Matcher::Run {
   }
 
   // Fires the predicate with just this payload, if there is one.
-  bool fire_exact(Id field, Sort sort, std::string_view payload, std::uint64_t hash) {
-    bool found = false;
-    index_.predicates_by_hash.each(hash, [&](Id id) {
-      const auto& row = index_.predicates[id];
-      if (row.field != field || row.sort != sort || row.payload.view() != payload) return false;
-      fire(id);
-      return found = true;
-    });
-    return found;
+  void fire_exact(Id field, Sort sort, std::string_view payload, std::uint64_t hash) {
+    index_.predicates_by_hash.each(hash, [&](Id id) { return fire_if(id, field, sort, payload); });
   }
-  bool fire_exact(Id field, Sort sort, std::string_view payload) {
-    return fire_exact(field, sort, payload,
-                      hash_bytes(RuleIndex::seed_of(field, sort), payload.data(), payload.size()));
+  __attribute__((noinline)) bool fire_if(Id id, Id field, Sort sort, std::string_view payload) {
+    const auto& row = index_.predicates[id];
+    if (row.field != field || row.sort != sort || !row.payload.is(payload)) return false;
+    fire(id);
+    return true;
+  }
+  void fire_exact(Id field, Sort sort, std::string_view payload) {
+    fire_exact(field, sort, payload, hash_bytes(RuleIndex::seed_of(field, sort), payload.data(), payload.size()));
   }
 
   void literal(Id id, std::uint32_t start, Value::Kind kind, Sort sort, Id element) {
@@ -259,7 +265,7 @@ class Matcher::Run {
       const auto hash = hash_bytes(RuleIndex::seed_of(id, Sort::number), bytes_of(key).data(), sizeof key);
       index_.predicates_by_hash.each(hash, [&](Id found) {
         const auto& row = index_.predicates[found];
-        if (row.field != id || row.sort != Sort::number || row.payload.view() != bytes_of(key)) return false;
+        if (row.field != id || row.sort != Sort::number || !row.payload.is(bytes_of(key))) return false;
         if (compares()) fire(found);
         return true;
       });
@@ -325,8 +331,7 @@ class Matcher::Run {
   void folds(Id id, const FieldExtras& extras, std::string_view value) {
     const bool ascii = is_ascii(value);
     if (ascii) {
-      s_.folded.resize(value.size());
-      for (std::size_t i = 0; i < value.size(); ++i) s_.folded[i] = lower(value[i]);
+      lower_ascii(value, s_.folded);
     } else {
       fold_case(value, s_.folded);
     }
@@ -354,6 +359,20 @@ class Matcher::Run {
     });
   }
 
+  // Eight characters at once.
+  static void lower_ascii(std::string_view text, std::string& out) {
+    out.resize((text.size() + 7) / 8 * 8);
+    for (std::size_t at = 0; at < text.size(); at += 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, text.data() + at, std::min<std::size_t>(8, text.size() - at));
+      constexpr std::uint64_t kOnes = 0x0101010101010101;
+      // The highest bit of a byte: it is 'A' or beyond, and not beyond 'Z'.
+      const std::uint64_t upper = (word + kOnes * (0x80 - 'A')) & ~(word + kOnes * (0x80 - 'Z' - 1)) & (kOnes * 0x80);
+      word |= upper >> 2;
+      std::memcpy(out.data() + at, &word, 8);
+    }
+    out.resize(text.size());
+  }
   static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; }
   static bool equal_folded(std::string_view folded, std::string_view pattern) {
     return folded.size() == pattern.size() &&

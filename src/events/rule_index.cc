@@ -155,7 +155,7 @@ Id RuleIndex::node_of(std::string_view path) {
         parent.kids = {};
       }
       if (!parent.by_hash) {
-        parent.kids.push_back({head_of(key), static_cast<std::uint32_t>(key.size()), kid});
+        parent.kids.push_back({head_of(key), tail_of(key), static_cast<std::uint32_t>(key.size()), kid});
       }
       if (parent.parent != kNoId) nodes[parent.parent].deep = true;
     }
@@ -222,7 +222,7 @@ Id RuleIndex::intern(Id field, Sort sort, std::string_view payload) {
   Id found = kNoId;
   predicates_by_hash.each(hash, [&](Id id) {
     const auto& other = predicates[id];
-    if (other.field != field || other.sort != sort || other.payload.view() != payload) return false;
+    if (other.field != field || other.sort != sort || !other.payload.is(payload)) return false;
     found = id;
     return true;
   });

@@ -54,6 +54,9 @@ class Payload {
   Payload() = default;
   explicit Payload(std::string_view bytes);
   std::string_view view() const { return {bytes_.get(), size_}; }
+  bool is(std::string_view bytes) const {
+    return bytes.size() == size_ && same_bytes(bytes.data(), bytes_.get(), size_);
+  }
   template <class T>
   T as() const {
     T out;
@@ -150,6 +153,7 @@ struct FieldExtras {
 struct PathNode {
   struct Kid {
     std::uint64_t head;  // The first eight bytes of the key, zeros behind.
+    std::uint64_t tail;  // The last eight of a longer one.
     std::uint32_t length;
     Id node;
   };
@@ -220,10 +224,17 @@ class RuleIndex {
   Id find_kid(const PathNode& node, Id id, std::string_view key, std::uint64_t head) const {
     if (node.by_hash) return find_hashed_kid(id, key);
     for (const auto& kid : node.kids) {
-      if (kid.head == head && kid.length == key.size() && (key.size() <= 8 || nodes[kid.node].key == key))
+      if (kid.head != head || kid.length != key.size()) continue;
+      if (key.size() <= 8 || (kid.tail == tail_of(key) && (key.size() <= 16 || nodes[kid.node].key == key))) {
         return kid.node;
+      }
     }
     return kNoId;
+  }
+  static std::uint64_t tail_of(std::string_view key) {
+    std::uint64_t out = 0;
+    if (key.size() > 8) std::memcpy(&out, key.data() + key.size() - 8, 8);
+    return out;
   }
   static std::uint64_t head_of(std::string_view key);
   static std::uint64_t seed_of(Id field, Sort sort) {
