@@ -97,6 +97,21 @@ std::unexpected<Error> not_permitted(const std::string& action, const std::strin
 
 }  // namespace
 
+Result<void> check_resource_policy(const std::string& text) {
+  auto policy = parse_json(text);
+  json::value* statements = policy && policy->is_object() ? policy->get_object().if_contains("Statement") : nullptr;
+  const auto leave_out = [](json::value& statement) {
+    if (statement.is_object()) statement.get_object().erase("Resource");
+  };
+  if (statements != nullptr && statements->is_array()) {
+    for (json::value& statement : statements->get_array()) leave_out(statement);
+  } else if (statements != nullptr) {
+    leave_out(*statements);
+  }
+  const auto read = iam::parse_policy(statements == nullptr ? text : json::serialize(*policy), true);
+  return read ? Result<void>{} : fail(read);
+}
+
 Result<void> queue_permits(database::Connection& db, const sqs::Queues& queues, const std::string& queue_arn,
                            const Sender& sender, bool open) {
   if (open) return {};
@@ -260,7 +275,7 @@ task<Result<void>> RuleLetters::send(std::string queue_arn, std::string rule_arn
 }
 
 Result<void> BusPermissions::check_policy(const std::string& text) {
-  const auto policy = iam::parse_policy(text, true);
+  const auto policy = check_resource_policy(text);
   if (policy) return {};
   return fail(Fault::invalid, "ValidationException",
               "Parameter Policy is not valid. Reason: " + policy.error().message);

@@ -171,6 +171,8 @@ TEST_F(TargetsTest, ATopicTakesEventsOfTheRulesThatItsPolicyNames) {
                                {"Resource", arn},
                                {"Condition", {{"ArnEquals", {{"aws:SourceArn", rule.arn}}}}}};
   const json::object policy{{"Version", "2012-10-17"}, {"Statement", json::array{statement}}};
+  EXPECT_TRUE(TopicPermissions().check_policy(json::serialize(policy)));
+  EXPECT_FALSE(TopicPermissions().check_policy(R"({"Statement":[{"Effect":"Perhaps"}]})"));
   ASSERT_TRUE(run(topics->set_attribute("t", "Policy", json::serialize(policy)), io));
   EXPECT_TRUE(topic_permits(*topics, arn, rule, false));
   EXPECT_FALSE(topic_permits(*topics, arn, {rule.principal, rule.arn + "2"}, false));
