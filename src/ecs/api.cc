@@ -25,6 +25,19 @@ using wire::Call;
 
 constexpr std::size_t kServicesPage = 10;  // ListServices' own default.
 
+// Whoever sets hooks hands their roles to ECS.
+std::vector<wire::Need> hook_roles(const Call& call) {
+  std::vector<wire::Need> needs;
+  const json::object configuration = get_object(call.input, "deploymentConfiguration");
+  for (const json::value& hook : get_array(configuration, "lifecycleHooks")) {
+    const std::string role = get_string(hook.as_object(), "roleArn");
+    if (!role.empty())
+      needs.push_back(
+          {.action = "iam:PassRole", .resource = role, .keys = {{"iam:passedtoservice", {"ecs.amazonaws.com"}}}});
+  }
+  return needs;
+}
+
 class Api {
  public:
   explicit Api(Scheduler& scheduler) : scheduler_(scheduler) {}
@@ -330,6 +343,10 @@ class Api {
       if (auto good = take_threshold(state.breaker, get_object(breaker, "thresholdConfiguration")); !good) return good;
     }
     if (auto good = take_strategy(state.how, configuration); !good) return good;
+    if (has(configuration, "lifecycleHooks")) {
+      if (auto good = take_hooks(state, get_array(configuration, "lifecycleHooks")); !good) return good;
+    }
+    if (state.how.strategy == Strategy::rolling) state.hooks.clear();
     if (state.maximum_percent < state.minimum_healthy_percent)
       return invalid("maximumPercent must not be less than minimumHealthyPercent.");
     if (state.maximum_percent == 100 && state.minimum_healthy_percent == 100)
@@ -374,6 +391,25 @@ class Api {
       return invalid(fmt::format("{} must be between {:.1f} and 100.0, in multiples of 0.1.", percent_member, least));
     how.step_bake =
         std::chrono::minutes(get_int(steps, linear ? "stepBakeTimeInMinutes" : "canaryBakeTimeInMinutes", minutes));
+    return {};
+  }
+
+  static Result<void> take_hooks(ServiceState& state, const json::array& given) {
+    if (!given.empty() && state.how.strategy == Strategy::rolling)
+      return invalid("lifecycleHooks can only be specified with a deployment strategy other than ROLLING.");
+    state.hooks.clear();
+    for (const json::value& one : given) {
+      Hook hook = hook_from(one.as_object());
+      const auto at = [&](Phase phase) { return std::ranges::find(hook.phases, phase) != hook.phases.end(); };
+      if (hook.pause && (at(Phase::test_shift) || at(Phase::production_shift)))
+        return invalid("A PAUSE hook cannot be at TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT.");
+      if (hook.pause && !hook.function.empty()) return invalid("hookTargetArn cannot be specified for a PAUSE hook.");
+      if (!hook.pause && (hook.function.empty() || hook.role.empty()))
+        return invalid("hookTargetArn and roleArn are required for an AWS_LAMBDA hook.");
+      if (!hook.details.empty() && !one.at("hookDetails").is_object())
+        return invalid("hookDetails must be a JSON object.");
+      state.hooks.push_back(std::move(hook));
+    }
     return {};
   }
 
@@ -575,7 +611,12 @@ wire::Service service(Scheduler& scheduler) {
     if (operation.name == "DescribeServices")
       operation.also = [](const Call& call) { return others(services_named(call), "ecs:DescribeServices"); };
     if (operation.name == "CreateService")
-      operation.also = [](const Call& call) { return tagging_of(call, service_resource(call, "serviceName")); };
+      operation.also = [](const Call& call) {
+        auto needs = tagging_of(call, service_resource(call, "serviceName"));
+        std::ranges::move(hook_roles(call), std::back_inserter(needs));
+        return needs;
+      };
+    if (operation.name == "UpdateService") operation.also = hook_roles;
   }
   return out;
 }

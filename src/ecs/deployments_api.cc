@@ -128,6 +128,41 @@ class DeploymentsApi {
     co_return answer_with("serviceDeploymentArn", json::value(arn));
   }
 
+  // A person's answer to a PAUSE hook.
+  task<Result<Answer>> go_on(Call call) {
+    const std::string arn = get_string(call.input, "serviceDeploymentArn");
+    const std::string hook = get_string(call.input, "hookId");
+    const bool on = get_string(call.input, "action", "CONTINUE") == "CONTINUE";
+    auto answer = [arn, hook, on, call](database::Transaction& tx) -> Result<ServiceRecord> {
+      auto deployment = get_service_deployment(tx, arn);
+      if (!deployment)
+        return fail(Fault::not_found, "ServiceDeploymentNotFoundException",
+                    "The service deployment " + arn + " was not found.");
+      const auto parts = parse_arn(get_string(*deployment, "serviceArn"));
+      auto service = get_service(tx, cluster_in(*parts), last_part(parts->resource));
+      const bool current = service && service->service_deployment == arn && !service->state.deployments.empty();
+      HookRun* waiting = nullptr;
+      if (current) {
+        for (HookRun& run : service->state.deployments.front().runs) {
+          if (run.id == hook && run.status == HookRun::Status::awaiting_action) waiting = &run;
+        }
+      }
+      if (waiting == nullptr)
+        return fail(Fault::conflict, "ConflictException",
+                    fmt::format("The hook {} of service deployment {} is not awaiting an action.", hook, arn));
+      waiting->status = on ? HookRun::Status::succeeded : HookRun::Status::failed;
+      put_service(tx, *service);
+      database::append_journal(tx, call.now, "ecs.deployment.hook", service->subject(),
+                               fmt::format("{} by {}", on ? "continue" : "rollback", last_part(call.caller.arn)),
+                               {{"deployment", service->state.deployments.front().id}, {"caller", call.caller.arn}});
+      return *service;
+    };
+    auto answered = co_await scheduler_.db().write(answer);
+    if (!answered) co_return fail(answered);
+    scheduler_.wake_service(answered->cluster, answered->name);
+    co_return answer_with("serviceDeploymentArn", json::value(arn));
+  }
+
  private:
   static std::string cluster_in(const Arn& service) { return cluster_of({{"arn", service.text()}}, "arn"); }
 
@@ -177,6 +212,12 @@ void add_deployment_operations(wire::Service& out, Scheduler& scheduler) {
                                   return others(get_strings(call.input, "serviceRevisionArns"),
                                                 "ecs:DescribeServiceRevisions");
                                 }});
+  out.operations.push_back(
+      {.name = "ContinueServiceDeployment",
+       .input = structure({required("serviceDeploymentArn", text(1)), required("hookId", text(1)),
+                           optional("action", one_of({"CONTINUE", "ROLLBACK"}))}),
+       .handler = [api](Call call) { return api->go_on(std::move(call)); },
+       .resource = [](const Call& call) { return get_string(call.input, "serviceDeploymentArn"); }});
   out.operations.push_back(
       {.name = "StopServiceDeployment",
        .input =

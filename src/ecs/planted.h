@@ -22,6 +22,7 @@ enum class Bug {
   colours_mixed,              // New tasks come to a target group in which others still are.
   steps_not_baked,            // The next step is taken at once.
   shifted_before_whole,       // Traffic is moved to a revision that is not whole.
+  hooks_not_awaited,          // A stage ends before its hooks have agreed.
   bake_cut_short,             // The old revision goes before the bake time is over.
   signalled_in_traffic,       // A task is signalled before it is out of traffic and drained.
   killed_without_grace,       // SIGKILL at once.
@@ -50,6 +51,7 @@ inline const char* bug_name(Bug bug) {
                                     "colours_mixed",
                                     "steps_not_baked",
                                     "shifted_before_whole",
+                                    "hooks_not_awaited",
                                     "bake_cut_short",
                                     "signalled_in_traffic",
                                     "killed_without_grace",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/event.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "database/database.h"
@@ -49,6 +50,14 @@ class TargetGroups {
   // From the next request on.  Fault::not_found when there is no such rule.
   virtual task<Result<void>> set_share(std::string rule, std::string arn, std::string alternate, int share) = 0;
   virtual void on_change(std::function<void()> news) = 0;  // Called on the loop whenever a target's status changed.
+};
+
+class Functions {
+ public:
+  virtual ~Functions() = default;
+  // Calls a lifecycle hook's function as `role_arn`, and returns what it answers.  Fault::unavailable and
+  // Fault::throttled pass; any other failure, and one of the function itself, is the hook's answer.
+  virtual task<Result<json::object>> call(std::string function_arn, std::string role_arn, json::object payload) = 0;
 };
 
 struct LogEntry {

@@ -20,9 +20,41 @@ Takeover takeover_from(const json::object& o) {
           .step_bake = Duration{get_int(o, "stepBake")}};
 }
 
+json::array to_json(const std::vector<Hook>& hooks) {
+  json::array out;
+  for (const Hook& hook : hooks) out.push_back(describe(hook));
+  return out;
+}
+std::vector<Hook> hooks_from(const json::array& given) {
+  std::vector<Hook> out;
+  for (const json::value& one : given) out.push_back(hook_from(one.as_object()));
+  return out;
+}
+
+json::object to_json(const HookRun& r) {
+  return {{"id", r.id},
+          {"hook", r.hook},
+          {"phase", static_cast<int>(r.phase)},
+          {"step", r.step},
+          {"status", static_cast<int>(r.status)},
+          {"expiresAt", r.expires_at.ms()},
+          {"nextAt", r.next_at.ms()}};
+}
+HookRun run_from(const json::object& o) {
+  return {.id = get_string(o, "id"),
+          .hook = static_cast<std::size_t>(get_int(o, "hook")),
+          .phase = static_cast<Phase>(get_int(o, "phase")),
+          .step = static_cast<int>(get_int(o, "step")),
+          .status = static_cast<HookRun::Status>(get_int(o, "status")),
+          .expires_at = instant_ms(get_int(o, "expiresAt")),
+          .next_at = instant_ms(get_int(o, "nextAt"))};
+}
+
 json::object to_json(const Deployment& d) {
   json::object images;
   for (const auto& [name, image] : d.images) images[name] = image;
+  json::array runs;
+  for (const HookRun& run : d.runs) runs.push_back(to_json(run));
   return {{"id", d.id},
           {"taskDefinition", d.task_definition},
           {"rollout", static_cast<int>(d.rollout)},
@@ -35,6 +67,8 @@ json::object to_json(const Deployment& d) {
           {"stuck", d.stuck},
           {"wish", static_cast<int>(d.wish)},
           {"how", to_json(d.how)},
+          {"hooks", to_json(d.hooks)},
+          {"runs", runs},
           {"alternate", d.alternate},
           {"phase", static_cast<int>(d.phase)},
           {"phaseSince", d.phase_since.ms()},
@@ -67,6 +101,8 @@ Deployment deployment_from(const json::object& o) {
                .created_at = instant_ms(get_int(o, "createdAt")),
                .updated_at = instant_ms(get_int(o, "updatedAt")),
                .start_after = instant_ms(get_int(o, "startAfter"))};
+  d.hooks = hooks_from(get_array(o, "hooks"));
+  for (const json::value& run : get_array(o, "runs")) d.runs.push_back(run_from(run.as_object()));
   for (const auto& entry : get_object(o, "images"))
     d.images[std::string(entry.key())] = std::string(view(entry.value().as_string()));
   return d;
@@ -207,6 +243,7 @@ json::object to_json(const ServiceRecord& r) {
           {"breaker", to_json(r.state.breaker)},
           {"grace", r.state.grace.count()},
           {"how", to_json(r.state.how)},
+          {"hooks", to_json(r.state.hooks)},
           {"production", r.state.traffic.production},
           {"test", r.state.traffic.test},
           {"deployments", deployments},
@@ -230,6 +267,7 @@ ServiceRecord service_from(const json::object& o) {
   r.state.breaker = breaker_from(o);
   r.state.grace = Duration{get_int(o, "grace")};
   r.state.how = takeover_from(get_object(o, "how"));
+  r.state.hooks = hooks_from(get_array(o, "hooks"));
   r.state.traffic = {.production = static_cast<int>(get_int(o, "production")),
                      .test = static_cast<int>(get_int(o, "test"))};
   for (const json::value& d : get_array(o, "deployments"))
@@ -375,6 +413,7 @@ json::object describe_configuration(const ServiceState& state) {
                       {"minimumHealthyPercent", state.minimum_healthy_percent},
                       {"strategy", strategy_text(how.strategy)},
                       {"bakeTimeInMinutes", minutes(how.bake)}};
+  if (!state.hooks.empty()) out["lifecycleHooks"] = to_json(state.hooks);
   if (how.strategy == Strategy::linear)
     out["linearConfiguration"] =
         json::object{{"stepPercent", how.step / 10.0}, {"stepBakeTimeInMinutes", minutes(how.step_bake)}};
@@ -382,6 +421,38 @@ json::object describe_configuration(const ServiceState& state) {
     out["canaryConfiguration"] =
         json::object{{"canaryPercent", how.step / 10.0}, {"canaryBakeTimeInMinutes", minutes(how.step_bake)}};
   return out;
+}
+
+json::object describe(const Hook& hook) {
+  json::array stages;
+  for (const Phase phase : hook.phases) stages.emplace_back(phase_text(phase));
+  json::object out = {
+      {"targetType", hook.pause ? "PAUSE" : "AWS_LAMBDA"},
+      {"lifecycleStages", stages},
+      {"timeoutConfiguration",
+       json::object{{"timeoutInMinutes", std::chrono::duration_cast<std::chrono::minutes>(hook.timeout).count()},
+                    {"action", hook.continue_on_timeout ? "CONTINUE" : "ROLLBACK"}}}};
+  if (!hook.function.empty()) out["hookTargetArn"] = hook.function;
+  if (!hook.role.empty()) out["roleArn"] = hook.role;
+  if (const auto details = parse_json(hook.details); !hook.details.empty() && details) out["hookDetails"] = *details;
+  return out;
+}
+
+Hook hook_from(const json::object& given) {
+  const json::object timeout = get_object(given, "timeoutConfiguration");
+  Hook hook{.pause = get_string(given, "targetType") == "PAUSE",
+            .function = get_string(given, "hookTargetArn"),
+            .role = get_string(given, "roleArn"),
+            .phases = {},
+            .details = has(given, "hookDetails") ? json::serialize(given.at("hookDetails")) : "",
+            .timeout = std::chrono::minutes(get_int(timeout, "timeoutInMinutes", 1440)),
+            .continue_on_timeout = get_string(timeout, "action") == "CONTINUE"};
+  for (const std::string& stage : get_strings(given, "lifecycleStages")) {
+    for (int phase = static_cast<int>(Phase::reconcile); phase <= static_cast<int>(Phase::clean_up); ++phase) {
+      if (stage == phase_text(static_cast<Phase>(phase))) hook.phases.push_back(static_cast<Phase>(phase));
+    }
+  }
+  return hook;
 }
 
 std::string target_group(const json::object& load_balancer, bool alternate) {

@@ -90,6 +90,10 @@ json::object describe(const TaskRecord& task, const Place& place, const json::ob
 // The service as DescribeServices shows it, without its events.
 json::object describe(const ServiceRecord& service, const std::vector<TaskRecord>& tasks, const Place& place);
 
+// One entry of lifecycleHooks, in AWS's own shape, and back.
+json::object describe(const Hook& hook);
+Hook hook_from(const json::object& given);
+
 // The target group that the task (or one on the other side) belongs to, of one entry of loadBalancers.
 std::string target_group(const json::object& load_balancer, bool alternate);
 

@@ -17,6 +17,7 @@ constexpr int kThresholdMin = 3;  // Of a bounded percentage.
 constexpr int kThresholdMax = 200;
 
 constexpr const char* kTasksFailed = "ECS deployment circuit breaker: tasks failed to start.";
+constexpr const char* kHookFailed = "ECS deployment lifecycle hook failed.";
 constexpr const char* kStoppedByUser = "ECS deployment was stopped by a user request.";
 
 Duration restart_delay(int failures) {
@@ -165,6 +166,8 @@ class Planner {
     const bool back = newest.phase != Phase::none;
     if (newest.wish != StopWish::none) {
       fail_primary(Note::Cause::user, back || newest.wish == StopWish::roll_back);
+    } else if (std::ranges::any_of(newest.runs, [&](const HookRun& run) { return has_refused(newest, run); })) {
+      fail_primary(Note::Cause::hook, back);
     } else if (plan_.next.breaker.enable && newest.failed_tasks >= breaker_threshold(plan_.next)) {
       fail_primary(Note::Cause::breaker, back || plan_.next.breaker.rollback);
     }
@@ -174,7 +177,9 @@ class Planner {
     Deployment& failed = primary();
     const bool was_shifting = failed.phase != Phase::none;
     failed.rollout = Rollout::failed;
-    failed.reason = cause == Note::Cause::breaker ? kTasksFailed : kStoppedByUser;
+    failed.reason = cause == Note::Cause::breaker ? kTasksFailed
+                    : cause == Note::Cause::hook  ? kHookFailed
+                                                  : kStoppedByUser;
     failed.wish = StopWish::none;
     failed.updated_at = now_;
     note(Note::Kind::failed, failed.id, {}, failed.reason);
@@ -377,6 +382,7 @@ class Planner {
       newest.rollout = Rollout::completed;
       newest.was_completed = true;
       newest.phase = Phase::none;
+      newest.runs.clear();
       newest.reason = "ECS deployment " + newest.id + " completed.";
       newest.updated_at = now_;
       newest.failed_tasks = newest.failures_in_row = 0;
@@ -447,6 +453,7 @@ void supersede(ServiceState& state, Deployment newest) {
   });
   newest.how = fresh || mixed ? Takeover{} : state.how;
   const bool shifts = newest.how.strategy != Strategy::rolling;
+  newest.hooks = shifts ? state.hooks : std::vector<Hook>{};
   newest.alternate = fresh ? state.traffic.production == kAll : good->alternate != shifts;
   newest.phase = shifts ? Phase::reconcile : Phase::none;
   newest.phase_since = newest.created_at;

@@ -35,6 +35,8 @@ struct Deployment {
   bool alternate = false;  // Its tasks are targets of the alternate target group.
   Phase phase = Phase::none;
   Instant phase_since{};
+  std::vector<Hook> hooks;  // As the service had them when the deployment began.
+  std::vector<HookRun> runs;
   int step = 0;          // Of the production traffic's shift: steps that were begun.
   Instant step_since{};  // The load balancer carries the step out since then; the epoch: not yet.
   Instant created_at{};
@@ -60,7 +62,8 @@ struct ServiceState {
   int minimum_healthy_percent = 100;
   int maximum_percent = 200;
   Breaker breaker;
-  Takeover how;      // Of deployments to come.
+  Takeover how;  // Of deployments to come.
+  std::vector<Hook> hooks;
   Traffic traffic;   // What the load balancer is to do.
   Duration grace{};  // healthCheckGracePeriodSeconds: after a task's start, being unhealthy does not count.
   std::vector<Deployment> deployments;
@@ -96,7 +99,7 @@ struct Note {
     stage,     // A lifecycle stage begins.
     impaired,  // Tasks fail again and again: restarts slow down.
   };
-  enum class Cause { breaker, user };
+  enum class Cause { breaker, user, hook };
   Kind kind = Kind::steady;
   std::string deployment;
   std::vector<std::string> tasks;

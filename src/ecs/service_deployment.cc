@@ -26,6 +26,7 @@ void end(json::object& deployment, const char* status, const std::string& reason
 }
 
 std::string reason_of(const Note& failed, bool rolls_back) {
+  if (failed.cause == Note::Cause::hook) return "Service deployment rolled back because a lifecycle hook failed.";
   if (failed.cause == Note::Cause::breaker)
     return rolls_back ? kBreakerReason
                       : "Service deployment stopped because the circuit breaker threshold was exceeded.";
@@ -86,6 +87,22 @@ json::object counts(const std::string& arn, const ServiceRecord& service, const 
   return out;
 }
 
+json::array hook_details(const Deployment& deployment) {
+  json::array out;
+  for (const HookRun& run : deployment.runs) {
+    json::object shown = describe(deployment.hooks[run.hook]);
+    shown["timeoutAction"] = get_object(shown, "timeoutConfiguration")["action"];
+    for (const char* member : {"lifecycleStages", "timeoutConfiguration", "roleArn", "hookDetails"})
+      shown.erase(member);
+    shown["hookId"] = run.id;
+    shown["lifecycleStage"] = phase_text(run.phase);
+    shown["status"] = status_text(run.status);
+    shown["expiresAt"] = epoch_seconds(run.expires_at);
+    out.push_back(shown);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string service_deployment_id(const std::string& deployment) {
@@ -141,6 +158,11 @@ void follow(json::object& deployment, const ServiceRecord& service, const std::v
   }
   if (!service.state.deployments.empty() && service.state.deployments.front().phase != Phase::none)
     deployment["lifecycleStage"] = phase_text(service.state.deployments.front().phase);
+  for (const Deployment& one : service.state.deployments) {
+    const std::string own = get_string(get_object(deployment, "targetServiceRevision"), "arn");
+    if (!one.runs.empty() && revision_arn(service, one.id, place) == own)
+      deployment["lifecycleHookDetails"] = hook_details(one);
+  }
   for (const Note& note : notes) {
     if (note.kind == Note::Kind::failed) fail_deployment(deployment, service, notes, note, now, place);
     if (note.kind == Note::Kind::completed) {

@@ -121,13 +121,24 @@ Shape breaker_shape() {
                                         required("value", integer(1, kThresholdValueMax))}))});
 }
 
+Shape lifecycle_hook() {
+  const Shape stages =
+      list(one_of({"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT",
+                   "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"}),
+           1);
+  return structure(
+      {optional("targetType", one_of({"AWS_LAMBDA", "PAUSE"})), optional("hookTargetArn", text()),
+       optional("roleArn", text()), required("lifecycleStages", stages), optional("hookDetails", document()),
+       optional("timeoutConfiguration", structure({optional("timeoutInMinutes", integer(1, 20160)),
+                                                   optional("action", one_of({"ROLLBACK", "CONTINUE"}))}))});
+}
+
 Shape deployment_configuration() {
   return structure(
       {optional("deploymentCircuitBreaker", breaker_shape()),
        optional("minimumHealthyPercent", integer(0, kPercentMax)), optional("maximumPercent", integer(1, kPercentMax)),
        optional("strategy", one_of({"ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"})),
-       optional("bakeTimeInMinutes", integer(0, kBakeMax)),
-       refused("lifecycleHooks", list(document()), "not supported yet"),
+       optional("bakeTimeInMinutes", integer(0, kBakeMax)), optional("lifecycleHooks", list(lifecycle_hook())),
        optional("linearConfiguration", structure({optional("stepPercent", number()),
                                                   optional("stepBakeTimeInMinutes", integer(0, kBakeMax))})),
        optional("canaryConfiguration", structure({optional("canaryPercent", number()),

@@ -57,22 +57,22 @@ class Shifter {
       case Phase::clean_up:
         return false;
       case Phase::reconcile:
-        return reconciled() && next(Phase::pre_scale_up);
+        return reconciled() && hooked() && next(Phase::pre_scale_up);
       case Phase::pre_scale_up:
-        return next(Phase::scale_up);
+        return hooked() && next(Phase::scale_up);
       case Phase::scale_up:
         return whole(newest()) && next(Phase::post_scale_up);
       case Phase::post_scale_up:
-        return next(Phase::test_shift);
+        return hooked() && next(Phase::test_shift);
       case Phase::test_shift:
         want({.production = plan_.next.traffic.production, .test = share_of(newest(), kAll)});
-        return confirmed_ && next(Phase::post_test_shift);
+        return confirmed_ && hooked() && next(Phase::post_test_shift);
       case Phase::post_test_shift:
-        return next(Phase::production_shift);
+        return hooked() && next(Phase::production_shift);
       case Phase::production_shift:
         return shifted() && next(newest().rolling_back ? Phase::clean_up : Phase::post_production_shift);
       case Phase::post_production_shift:
-        return next(Phase::bake);
+        return hooked() && next(Phase::bake);
       case Phase::bake:
         return baked() && next(Phase::clean_up);
     }
@@ -81,6 +81,42 @@ class Shifter {
   bool next(Phase phase) {
     enter(phase);
     return true;
+  }
+
+  // Whether every hook of this stage (and step) has agreed; those that were not asked yet are asked.
+  bool hooked() {
+    Deployment& own = newest();
+    bool agreed = true;
+    for (std::size_t i = 0; i < own.hooks.size(); ++i) {
+      const Hook& hook = own.hooks[i];
+      if (std::ranges::find(hook.phases, own.phase) == hook.phases.end()) continue;
+      auto run = std::ranges::find_if(own.runs, [&](const HookRun& one) {
+        return one.hook == i && one.phase == own.phase && one.step == own.step;
+      });
+      if (run == own.runs.end()) {
+        own.runs.push_back({.id = own.id.substr(own.id.rfind('/') + 1) + "-" + std::to_string(own.runs.size() + 1),
+                            .hook = i,
+                            .phase = own.phase,
+                            .step = own.step,
+                            .status = hook.pause ? HookRun::Status::awaiting_action : HookRun::Status::in_progress,
+                            .expires_at = now_ + hook.timeout,
+                            .next_at = now_});
+        run = own.runs.end() - 1;
+      }
+      agreed &= has_agreed(*run, hook);
+    }
+    return agreed;
+  }
+  bool has_agreed(HookRun& run, const Hook& hook) {
+    const bool open = run.status == HookRun::Status::in_progress || run.status == HookRun::Status::awaiting_action;
+    if (open && now_ >= run.expires_at) {
+      run.status = HookRun::Status::timed_out;
+      if (!hook.continue_on_timeout) sooner(now_);  // It fails the deployment at the next look.
+    } else if (open) {
+      sooner(run.expires_at);
+    }
+    return run.status == HookRun::Status::succeeded ||
+           (run.status == HookRun::Status::timed_out && hook.continue_on_timeout) || planted(Bug::hooks_not_awaited);
   }
 
   // All traffic is with the old revision, and nothing is left of deployments in between: their tasks are in the target
@@ -107,6 +143,7 @@ class Shifter {
     if (own.step == 0) return step_on();
     if (!confirmed_) return false;
     if (own.step_since == Instant{}) own.step_since = now_;
+    if (!hooked()) return false;
     if (share_after(own.how, own.step) >= kAll) return true;
     const Instant due = own.step_since + own.how.step_bake;
     if (now_ >= due || planted(Bug::steps_not_baked)) return step_on();
@@ -261,6 +298,16 @@ int share_after(const Takeover& how, int steps) {
       break;
   }
   return kAll;
+}
+
+const char* status_text(HookRun::Status status) {
+  constexpr const char* kTexts[] = {"IN_PROGRESS", "AWAITING_ACTION", "SUCCEEDED", "FAILED", "TIMED_OUT"};
+  return kTexts[static_cast<int>(status)];
+}
+
+bool has_refused(const Deployment& deployment, const HookRun& run) {
+  return run.status == HookRun::Status::failed ||
+         (run.status == HookRun::Status::timed_out && !deployment.hooks[run.hook].continue_on_timeout);
 }
 
 void shift(Plan& plan, const std::vector<TaskSeen>& seen, bool confirmed, Instant now) {

@@ -8,6 +8,9 @@
 
 namespace slipway::ecs {
 
+// The hook has said no, or nothing for too long.
+bool has_refused(const Deployment& deployment, const HookRun& run);
+
 // The next steps of plan.next.deployments.front(), which has a phase.  `confirmed`: the load balancer carries out what
 // plan.next.traffic says.
 void shift(Plan& plan, const std::vector<TaskSeen>& seen, bool confirmed, Instant now);

@@ -97,6 +97,78 @@ TEST_F(ShiftTest, ARestartOfTheDaemonGoesOnWhereTheShiftWas) {
   EXPECT_EQ(targets.shares["production"], 0);
 }
 
+json::object hook(const char* type, const char* stage) {
+  json::object out = {{"targetType", type}, {"lifecycleStages", json::array{stage}}};
+  if (std::string_view(type) == "PAUSE") return out;
+  out["hookTargetArn"] = "arn:aws:lambda:us-east-1:000000000000:function:check";
+  out["roleArn"] = "arn:aws:iam::000000000000:role/hooks";
+  out["hookDetails"] = json::object{{"suite", "smoke"}};
+  return out;
+}
+
+TEST_F(ShiftTest, AFunctionIsAskedAgainUntilItAgrees) {
+  functions.answers = {{{"hookStatus", "IN_PROGRESS"}, {"callBackDelay", 1}}, {{"hookStatus", "SUCCEEDED"}}};
+  json::object wanted = configuration("BLUE_GREEN", 0);
+  wanted["lifecycleHooks"] = json::array{hook("AWS_LAMBDA", "POST_TEST_TRAFFIC_SHIFT")};
+  deploy_second(wanted);
+  EXPECT_EQ(reach("SUCCESSFUL CLEAN_UP"), "SUCCESSFUL CLEAN_UP");
+  ASSERT_EQ(functions.payloads.size(), 2U);
+  const json::object& asked = functions.payloads[0];
+  EXPECT_EQ(get_string(asked, "lifecycleStage"), "POST_TEST_TRAFFIC_SHIFT");
+  EXPECT_EQ(get_string(asked, "resourceArn"), get_string(shown(), "currentServiceDeployment"));
+  EXPECT_EQ(get_string(get_object(asked, "hookDetails"), "suite"), "smoke");
+  EXPECT_EQ(get_object(get_object(asked, "executionDetails"), "testTrafficWeights").size(), 2U);
+  const json::array details = get_array(deployment(), "lifecycleHookDetails");
+  ASSERT_EQ(details.size(), 1U);
+  EXPECT_EQ(get_string(details.at(0).as_object(), "status"), "SUCCEEDED");
+}
+
+TEST_F(ShiftTest, AFunctionThatFailsOrSaysNothingTakesTheDeploymentBack) {
+  for (const json::object& answer : {json::object{{"hookStatus", "FAILED"}}, json::object{}}) {
+    functions.answers = {answer};
+    json::object wanted = configuration("BLUE_GREEN", 0);
+    wanted["lifecycleHooks"] = json::array{hook("AWS_LAMBDA", "POST_SCALE_UP")};
+    if (functions.payloads.empty()) {
+      deploy_second(wanted);
+    } else {
+      redeploy();
+    }
+    EXPECT_EQ(reach("ROLLBACK_SUCCESSFUL CLEAN_UP"), "ROLLBACK_SUCCESSFUL CLEAN_UP");
+    EXPECT_EQ(get_string(deployment(), "statusReason"),
+              "Service deployment rolled back because a lifecycle hook failed.");
+    EXPECT_EQ(targets.shares.at("production"), 0);
+  }
+}
+
+TEST_F(ShiftTest, APauseWaitsForAPersonAndSurvivesARestart) {
+  json::object wanted = configuration("BLUE_GREEN", 0);
+  wanted["lifecycleHooks"] = json::array{hook("PAUSE", "PRE_SCALE_UP")};
+  deploy_second(wanted);
+  ASSERT_EQ(reach("IN_PROGRESS PRE_SCALE_UP"), "IN_PROGRESS PRE_SCALE_UP");
+  for (int i = 0; i < 100 && get_array(deployment(), "lifecycleHookDetails").empty(); ++i) run(rest(), io);
+  end();
+  begin();
+  const json::object waiting = get_array(deployment(), "lifecycleHookDetails").at(0).as_object();
+  EXPECT_EQ(get_string(waiting, "status"), "AWAITING_ACTION");
+  const json::object go_on = {{"serviceDeploymentArn", get_string(shown(), "currentServiceDeployment")},
+                              {"hookId", waiting.at("hookId")}};
+  EXPECT_EQ(error_of("ContinueServiceDeployment", go_on), "");
+  EXPECT_EQ(reach("SUCCESSFUL CLEAN_UP"), "SUCCESSFUL CLEAN_UP");
+  EXPECT_NE(error_of("ContinueServiceDeployment", go_on), "");
+}
+
+TEST_F(ShiftTest, AHookThatCannotWorkIsRefused) {
+  json::object wanted = configuration("BLUE_GREEN", 0);
+  wanted["lifecycleHooks"] = json::array{hook("PAUSE", "TEST_TRAFFIC_SHIFT")};
+  EXPECT_NE(error_of("CreateService", request(wanted)), "");
+  json::object nameless = hook("AWS_LAMBDA", "POST_SCALE_UP");
+  nameless.erase("hookTargetArn");
+  wanted["lifecycleHooks"] = json::array{nameless};
+  EXPECT_NE(error_of("CreateService", request(wanted)), "");
+  json::object rolling = {{"lifecycleHooks", json::array{hook("PAUSE", "PRE_SCALE_UP")}}};
+  EXPECT_NE(error_of("CreateService", request(rolling)), "");
+}
+
 TEST_F(ShiftTest, AStrategyIsShownAsItWasGiven) {
   json::object linear = configuration("LINEAR", 3);
   linear["linearConfiguration"] = json::object{{"stepPercent", 12.5}, {"stepBakeTimeInMinutes", 2}};

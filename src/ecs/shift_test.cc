@@ -227,6 +227,39 @@ TEST(Shift, TheCircuitBreakerGivesTheTrafficBack) {
   EXPECT_EQ(service.state.deployments.size(), 1U);
 }
 
+TEST(Shift, AStageWaitsForItsHooksAndAFailedOneGivesTheTrafficBack) {
+  Service service(1, {.strategy = Strategy::blue_green, .bake = 5min});
+  service.state.deployments.front().hooks = {
+      {.function = "f", .phases = {Phase::post_scale_up, Phase::production_shift}}};
+  service.settle();
+  service.all_serve();
+  service.settle();
+  ASSERT_EQ(service.phase(), Phase::post_scale_up);
+  service.state.deployments.front().runs.at(0).status = HookRun::Status::succeeded;
+  service.settle();
+  ASSERT_EQ(service.phase(), Phase::production_shift);
+  EXPECT_EQ(service.state.traffic.production, kAll);
+  service.state.deployments.front().runs.at(1).status = HookRun::Status::failed;
+  service.look();
+  EXPECT_EQ(service.state.traffic.production, 0);
+  EXPECT_EQ(service.state.deployments.front().id, "v1");
+}
+
+TEST(Shift, APauseThatNobodyAnswersDoesAfterItsTimeWhatItSays) {
+  for (const bool on : {true, false}) {
+    Service service(1, {.strategy = Strategy::blue_green, .bake = 5min});
+    service.state.deployments.front().hooks = {
+        {.pause = true, .phases = {Phase::pre_scale_up}, .timeout = 10min, .continue_on_timeout = on}};
+    service.settle();
+    EXPECT_EQ(service.phase(), Phase::pre_scale_up);
+    EXPECT_EQ(service.look().wake_at, kNow + 10min);
+    service.now = kNow + 10min;
+    service.settle();
+    EXPECT_EQ(service.state.deployments.front().id, on ? "v2" : "v1");
+    EXPECT_EQ(service.tasks_of("v2"), on ? 1 : 0);
+  }
+}
+
 TEST(Shift, AServiceWithNothingToGoBackToRolls) {
   ServiceState state{.desired = 1, .how = kBlueGreen};
   supersede(state, {.id = "v1"});

@@ -1,6 +1,9 @@
 // How a new revision takes over from the old one.  Values only; `rollout.h` holds them, `shift.h` acts on them.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
 #pragma once
+#include <string>
+#include <vector>
+
 #include "base/instant.h"
 
 namespace slipway::ecs {
@@ -33,6 +36,32 @@ enum class Phase {
 
 const char* phase_text(Phase phase);           // "PRE_SCALE_UP", as lifecycleStage has it; "" for none.
 const char* strategy_text(Strategy strategy);  // "BLUE_GREEN"
+
+// Something that has to agree before a deployment goes on: a Lambda function, or a person (PAUSE).
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle-hooks.html
+struct Hook {
+  bool pause = false;
+  std::string function;  // ARN; empty for a pause.
+  std::string role;      // ARN of who may call it.
+  std::vector<Phase> phases;
+  std::string details;  // JSON that the function is given; empty: none.
+  Duration timeout = std::chrono::hours(24);
+  bool continue_on_timeout = false;
+};
+
+// A hook at one stage, or at one step of the production shift.
+struct HookRun {
+  enum class Status { in_progress, awaiting_action, succeeded, failed, timed_out };
+  std::string id;
+  std::size_t hook = 0;  // Of the deployment's hooks.
+  Phase phase = Phase::none;
+  int step = 0;
+  Status status = Status::in_progress;
+  Instant expires_at{};
+  Instant next_at{};  // The function is called then.
+};
+
+const char* status_text(HookRun::Status status);  // "AWAITING_ACTION"
 
 // The share of the new revision after `steps` of them.
 int share_after(const Takeover& how, int steps);

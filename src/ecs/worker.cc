@@ -31,6 +31,8 @@ constexpr Duration kStartTimeout = 3min;  // A container waits for those that it
 constexpr Duration kLastLines = 2s;       // A container that ended is removed once its logs are read, or after this.
 constexpr Duration kKillTakes = 10s;      // SIGKILL works at once, unless the kernel is busy.
 constexpr Duration kLastLinesEvery = 5ms;
+constexpr Duration kHookDelay = 30s;  // Between two calls of a hook that is in progress, unless it says otherwise.
+constexpr Duration kHookDelayMax = 1h;
 constexpr const char* kEssentialExited = "Essential container in task exited";
 
 bool passing(const Error& error) {
@@ -69,8 +71,8 @@ std::string short_id(const TaskRecord& task) {
 }  // namespace
 
 Scheduler::Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
-                     Place place, host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs,
-                     EventSink& events, Options options)
+                     Place place, host::Containers& containers, Images& images, TargetGroups& targets,
+                     Functions& functions, Logs& logs, EventSink& events, Options options)
     : db_(db),
       clock_(clock),
       random_(random),
@@ -78,6 +80,7 @@ Scheduler::Scheduler(asio::any_io_executor executor, database::Database& db, hos
       containers_(containers),
       images_(images),
       targets_(targets),
+      functions_(functions),
       logs_(logs),
       events_(events),
       options_(std::move(options)),
@@ -154,9 +157,11 @@ task<void> Scheduler::run_service(std::string cluster, std::string name) {
       co_await pause(kTroubleRetry);
       continue;
     }
+    const auto next_call = call_hooks(cluster, name);
     const Instant now = clock_.now();
     Duration wait = planted(Bug::news_never_lost) ? Duration(1h) : kIdle;
     if (decision.wake_at) wait = std::min(wait, std::max<Duration>(*decision.wake_at - now, 1ms));
+    if (next_call) wait = std::min(wait, std::max<Duration>(*next_call - now, 1ms));
     co_await service_bells_.at(key)->wait(wait);
   }
   service_bells_.erase(key);
@@ -375,6 +380,93 @@ task<bool> Scheduler::carry_traffic(std::string cluster, std::string name) {
     co_return false;
   }
   co_return traffic_of(*service) == service->state.traffic;
+}
+
+namespace {
+
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-lifecycle-hooks.html
+json::object hook_payload(const ServiceRecord& service, const Deployment& deployment, const Hook& hook,
+                          const HookRun& run, const Place& place) {
+  const std::string target = revision_arn(service, deployment.id, place);
+  json::object details = {{"testTrafficWeights", json::object{}},
+                          {"productionTrafficWeights", json::object{}},
+                          {"serviceArn", service.arn(place)},
+                          {"targetServiceRevisionArn", target}};
+  const auto weigh = [&](const char* member, int at) {
+    for (const Deployment& one : service.state.deployments) {
+      const bool between = one.id != deployment.id && !one.was_completed;
+      if (!between)
+        details[member].as_object()[revision_arn(service, one.id, place)] = (one.alternate ? at : kAll - at) / 10.0;
+    }
+  };
+  if (run.phase >= Phase::test_shift) weigh("testTrafficWeights", service.state.traffic.test);
+  if (run.phase >= Phase::production_shift) weigh("productionTrafficWeights", service.state.traffic.production);
+  json::object out = {{"executionDetails", details},
+                      {"executionId", run.id},
+                      {"lifecycleStage", phase_text(run.phase)},
+                      {"resourceArn", service.service_deployment}};
+  if (const auto given = parse_json(hook.details); !hook.details.empty() && given) out["hookDetails"] = *given;
+  return out;
+}
+
+}  // namespace
+
+std::optional<Instant> Scheduler::call_hooks(const std::string& cluster, const std::string& name) {
+  std::optional<Instant> next;
+  const auto service = get_service(db_.read(), cluster, name);
+  if (!service || service->state.deployments.empty()) return next;
+  const Deployment& newest = service->state.deployments.front();
+  for (const HookRun& run : newest.runs) {
+    if (run.status != HookRun::Status::in_progress || newest.phase != run.phase || calling_.contains(run.id)) continue;
+    if (run.next_at > clock_.now()) {
+      if (!next || run.next_at < *next) next = run.next_at;
+      continue;
+    }
+    const Hook& hook = newest.hooks[run.hook];
+    calling_.insert(run.id);
+    const json::object payload = hook_payload(*service, newest, hook, run, place_);
+    auto work = [this, cluster, name, hook, run, payload] { return call_hook(cluster, name, hook, run, payload); };
+    group_.spawn("hook " + run.id, again("hook " + run.id, std::move(work)));
+  }
+  return next;
+}
+
+// One call and what it answers.  After a restart in between it is called again.
+task<void> Scheduler::call_hook(std::string cluster, std::string name, Hook hook, HookRun run, json::object payload) {
+  auto answer = co_await functions_.call(hook.function, hook.role, payload);
+  const Instant now = clock_.now();
+  HookRun::Status status = HookRun::Status::failed;
+  Duration delay = kHookDelay;
+  std::string said = answer ? get_string(*answer, "hookStatus") : answer.error().message;
+  if (answer && said == "SUCCEEDED") status = HookRun::Status::succeeded;
+  if (answer && said == "IN_PROGRESS") {
+    status = HookRun::Status::in_progress;
+    delay = std::clamp<Duration>(std::chrono::seconds(get_int(*answer, "callBackDelay", kHookDelay / 1s)), 1s,
+                                 kHookDelayMax);
+  }
+  if (!answer && (passing(answer.error()) || answer.error().fault == Fault::throttled)) {
+    status = HookRun::Status::in_progress;
+    delay = kTroubleRetry;
+  }
+  if (said.empty()) said = "an answer without hookStatus";
+  auto note = [=](database::Transaction& tx) {
+    auto service = get_service(tx, cluster, name);
+    if (!service) return;
+    for (Deployment& one : service->state.deployments) {
+      for (HookRun& own : one.runs) {
+        if (own.id != run.id || own.status != HookRun::Status::in_progress) continue;
+        own.status = status;
+        own.next_at = now + delay;
+        database::append_journal(tx, now, "ecs.deployment.hook", service->subject(),
+                                 fmt::format("{} at {}: {}", hook.function, phase_text(run.phase), said),
+                                 {{"deployment", one.id}, {"status", status_text(status)}});
+      }
+    }
+    put_service(tx, *service);
+  };
+  co_await db_.write(note);
+  calling_.erase(run.id);
+  wake_service(cluster, name);
 }
 
 // ---- tasks ----

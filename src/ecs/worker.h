@@ -28,8 +28,8 @@ constexpr const char* kTaskLabel = "slipway.task";
 class Scheduler {
  public:
   Scheduler(asio::any_io_executor executor, database::Database& db, host::Clock& clock, host::Random& random,
-            Place place, host::Containers& containers, Images& images, TargetGroups& targets, Logs& logs,
-            EventSink& events, Options options);
+            Place place, host::Containers& containers, Images& images, TargetGroups& targets, Functions& functions,
+            Logs& logs, EventSink& events, Options options);
 
   // Takes up every service and task where the tables say it stands, and removes containers of ours that no task owns.
   void start();
@@ -71,6 +71,9 @@ class Scheduler {
   // rules does what it wants.
   std::optional<Traffic> traffic_of(const ServiceRecord& service);
   task<bool> carry_traffic(std::string cluster, std::string name);
+  // Calls the functions that are due; returns when the next one is.
+  std::optional<Instant> call_hooks(const std::string& cluster, const std::string& name);
+  task<void> call_hook(std::string cluster, std::string name, Hook hook, HookRun run, json::object payload);
 
   task<void> run_task(std::string id);
   task<Result<void>> launch(std::string id);
@@ -111,11 +114,13 @@ class Scheduler {
   host::Containers& containers_;
   Images& images_;
   TargetGroups& targets_;
+  Functions& functions_;
   Logs& logs_;
   EventSink& events_;
   Options options_;
   std::map<std::string, std::unique_ptr<Bell>> service_bells_;  // By "cluster/name"; there while its coroutine runs.
   std::map<std::string, std::unique_ptr<Bell>> task_bells_;
+  std::set<std::string> calling_;    // Hooks whose function is being called, by the ids of their runs.
   std::set<std::string> exited_;     // Tasks one of whose essential containers has ended.
   std::set<std::string> watched_;    // Containers whose end, logs and health are followed, by their engine names.
   std::set<std::string> running_;    // Containers whose end is not noted yet.

@@ -74,6 +74,19 @@ struct InstantTargets final : TargetGroups {
   void on_change(std::function<void()> tell) override { news = std::move(tell); }
 };
 
+// Answers as the test says, call after call; the last answer stays.
+struct ScriptedFunctions final : Functions {
+  std::vector<json::object> answers;
+  std::vector<json::object> payloads;
+  task<Result<json::object>> call(std::string, std::string, json::object payload) override {
+    payloads.push_back(payload);
+    if (answers.empty()) co_return fail(Fault::not_found, "ResourceNotFoundException", "Function not found");
+    const json::object answer = answers.front();
+    if (answers.size() > 1) answers.erase(answers.begin());
+    co_return answer;
+  }
+};
+
 struct NoLogs final : Logs {
   void append(std::string, std::string, LogEntry) override {}
 };
@@ -93,6 +106,7 @@ class SchedulerTest : public testing::Test {
   host::FakeContainers containers;
   NamedImages images;
   InstantTargets targets;
+  ScriptedFunctions functions;
   NoLogs logs;
   SeenEvents events;
   std::unique_ptr<Scheduler> scheduler;
@@ -109,7 +123,7 @@ class SchedulerTest : public testing::Test {
   void TearDown() override { end(); }
   void begin() {
     scheduler = std::make_unique<Scheduler>(io.get_executor(), db, clock, random, Place{}, containers, images, targets,
-                                            logs, events, Options{.instance_id = "i"});
+                                            functions, logs, events, Options{.instance_id = "i"});
     api = std::make_unique<wire::Service>(service(*scheduler));
     scheduler->start();
   }

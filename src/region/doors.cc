@@ -299,17 +299,27 @@ Result<void> BusPermissions::allow(const wire::Caller& caller, const std::string
   return authority_.authorize(caller, action, bus_arn);
 }
 
+namespace {
+
+// Who a service is that acts as a role.
+wire::Caller service_session(iam::Authority& authority, const std::string& role_arn, const std::string& session) {
+  const std::string name = role_arn.substr(role_arn.rfind('/') + 1);
+  const auto arn = parse_arn(role_arn);
+  const std::string account = arn ? arn->account : "";
+  const auto role = iam::get_role(authority.db().read(), name);
+  return {.account = account,
+          .arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", account, name, session),
+          .user_id = role ? role->id + ":" + session : ""};
+}
+
+}  // namespace
+
 Result<void> BusPermissions::allow_role(const std::string& role_arn, const std::string& action,
                                         const std::string& resource) {
   if (open_) return {};
   if (const auto trusted = authority_.check_role(role_arn, std::string(kEventsPrincipal)); !trusted)
     return fail(Fault::denied, "NO_PERMISSIONS", trusted.error().message);
-  const auto name = role_arn.substr(role_arn.rfind('/') + 1);
-  const auto arn = parse_arn(role_arn);
-  const wire::Caller caller{
-      .account = arn ? arn->account : "",
-      .arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/events", arn ? arn->account : "", name)};
-  const auto allowed = authority_.authorize(caller, action, resource);
+  const auto allowed = authority_.authorize(service_session(authority_, role_arn, "events"), action, resource);
   if (allowed) return {};
   return fail(Fault::denied, "NO_PERMISSIONS", allowed.error().message);
 }
@@ -453,6 +463,28 @@ std::vector<ecs::TargetStatus> TaskTargets::targets(const std::string& arn) {
     out.push_back(std::move(status));
   }
   return out;
+}
+
+task<Result<json::object>> HookFunctions::call(std::string function_arn, std::string role_arn, json::object payload) {
+  const lambda::Reference function = lambda::parse_reference(function_arn);
+  if (!open_) {
+    if (auto trusted = authority_.check_role(role_arn, "ecs.amazonaws.com"); !trusted) co_return fail(trusted);
+    const wire::Caller caller = service_session(authority_, role_arn, "ecs-service-deployment");
+    auto allowed = authority_.authorize(caller, "lambda:InvokeFunction", function_arn);
+    if (!allowed) co_return fail(allowed);
+  }
+  lambda::Event event;
+  event.request_id = functions_.random().uuid();
+  event.payload = json::serialize(payload);
+  event.trace_id = functions_.make_trace_id();
+  auto invoked = co_await functions_.invoke(function.name, function.qualifier, event);
+  if (!invoked) co_return fail(invoked);
+  if (!invoked->outcome.function_error.empty())
+    co_return fail(Fault::invalid, "FunctionError", "the function failed: " + invoked->outcome.payload);
+  auto answer = parse_json(invoked->outcome.payload);
+  if (!answer || !answer->is_object())
+    co_return fail(Fault::invalid, "InvalidAnswer", "the function's answer is no JSON object");
+  co_return answer->as_object();
 }
 
 }  // namespace slipway::region

@@ -243,6 +243,19 @@ class TaskTargets final : public ecs::TargetGroups {
   elb::Balancer& balancer_;
 };
 
+// ecs -> lambda, iam
+class HookFunctions final : public ecs::Functions {
+ public:
+  HookFunctions(lambda::Functions& functions, iam::Authority& authority, bool open)
+      : functions_(functions), authority_(authority), open_(open) {}
+  task<Result<json::object>> call(std::string function_arn, std::string role_arn, json::object payload) override;
+
+ private:
+  lambda::Functions& functions_;
+  iam::Authority& authority_;
+  bool open_;
+};
+
 // ecs -> logs, events
 class TaskLogs final : public ecs::Logs {
  public:

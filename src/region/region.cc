@@ -109,10 +109,11 @@ class Region {
         issuer_keys_(options.issuer_keys),
         task_images_(registry_, *containers_, clock_, authority_, options.place),
         task_targets_(balancer_),
+        hook_functions_(functions_, authority_, options.accept_any_credentials),
         task_logs_(archive_),
         task_events_(bus_),
         scheduler_(executor_, db_, clock_, random_, options.place, *containers_, task_images_, task_targets_,
-                   task_logs_, task_events_, {.instance_id = instance_id_}),
+                   hook_functions_, task_logs_, task_events_, {.instance_id = instance_id_}),
         services_{ecs::service(scheduler_),     ecr::service(registry_),
                   events::service(bus_),        lambda::service(functions_),
                   elb::service(balancer_),      logs::service(archive_),
@@ -316,6 +317,7 @@ class Region {
   IssuerKeys issuer_keys_;
   TaskImages task_images_;
   TaskTargets task_targets_;
+  HookFunctions hook_functions_;
   TaskLogs task_logs_;
   TaskEvents task_events_;
   ecs::Scheduler scheduler_;

@@ -316,6 +316,20 @@ class SimImages final : public Images {
   }
 };
 
+// A function that takes its time: sometimes it asks to be called again.
+class SimFunctions final : public Functions {
+ public:
+  explicit SimFunctions(Dice& dice) : dice_(dice) {}
+  task<Result<json::object>> call(std::string, std::string, json::object) override {
+    co_await pause(dice_.span(10, 2000));
+    const char* status = dice_.chance(300) ? "IN_PROGRESS" : "SUCCEEDED";
+    co_return json::object{{"hookStatus", status}, {"callBackDelay", 2}};
+  }
+
+ private:
+  Dice& dice_;
+};
+
 struct NoLogs final : Logs {
   void append(std::string, std::string, LogEntry) override {}
 };
@@ -375,7 +389,7 @@ class World {
 
   void begin() {
     scheduler_ = std::make_unique<Scheduler>(io_.get_executor(), db_, clock_, random_, Place{}, engine_, images_,
-                                             balancer_, logs_, events_, Options{.instance_id = "i"});
+                                             balancer_, functions_, logs_, events_, Options{.instance_id = "i"});
     api_ = std::make_unique<wire::Service>(service(*scheduler_));
     scheduler_->start();
   }
@@ -449,6 +463,11 @@ class World {
           json::object{{"alternateTargetGroupArn", "tg2"}, {"productionListenerRule", "rule"}};
       configuration["strategy"] = "BLUE_GREEN";
       configuration["bakeTimeInMinutes"] = bake_;
+      const json::object hook = {{"targetType", "AWS_LAMBDA"},
+                                 {"hookTargetArn", "arn:aws:lambda:us-east-1:000000000000:function:check"},
+                                 {"roleArn", "arn:aws:iam::000000000000:role/hooks"},
+                                 {"lifecycleStages", json::array{"POST_SCALE_UP", "PRODUCTION_TRAFFIC_SHIFT"}}};
+      configuration["lifecycleHooks"] = json::array{hook};
     }
     ask("CreateService", {{"cluster", "c"},
                           {"serviceName", "s"},
@@ -601,6 +620,7 @@ class World {
   SimBalancer balancer_;
   SimEngine engine_;
   SimImages images_;
+  SimFunctions functions_{dice_};
   NoLogs logs_;
   NoEvents events_;
   std::unique_ptr<Scheduler> scheduler_;

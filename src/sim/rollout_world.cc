@@ -79,6 +79,12 @@ class World {
     Takeover& how = state_.how;
     how.strategy = std::vector{Strategy::blue_green, Strategy::linear, Strategy::canary}[index(3)];
     how.bake = Duration(pick(0, 10'000));
+    state_.hooks.clear();
+    if (chance(40))
+      state_.hooks.push_back({.pause = true,
+                              .phases = {Phase::pre_scale_up, Phase::post_test_shift},
+                              .timeout = Duration(pick(1000, 6000)),
+                              .continue_on_timeout = chance(80)});
     if (how.strategy == Strategy::blue_green) return;
     how.step = pick(1, 10) * 100;
     how.step_bake = Duration(pick(1000, 5000));
@@ -109,6 +115,10 @@ class World {
     if (random_() % 4000 == 0) bad_.insert("d1");  // What was good is not any more.
     if (random_() % 3000 == 0) state_.how = Takeover{};
     if (random_() % 3000 == 0) shift();
+    for (HookRun& run : newest.runs) {
+      if (run.status == HookRun::Status::awaiting_action && random_() % 40 == 0)
+        run.status = chance(80) ? HookRun::Status::succeeded : HookRun::Status::failed;
+    }
   }
 
   void add_task(const std::string& deployment, bool serving) {
@@ -303,6 +313,7 @@ class World {
         };
         if (std::ranges::any_of(tasks_, other)) return "completed beside old tasks";
       }
+      if (note.kind == Note::Kind::stage && !hooks_agreed(note.text)) return "a stage ended before its hooks agreed";
       if (note.kind == Note::Kind::rolling_back) back_.insert(note.deployment);
       if (note.kind == Note::Kind::stage && note.text == phase_text(Phase::clean_up)) {
         const Deployment& done = state_.deployments.front();
@@ -323,6 +334,15 @@ class World {
       return "a deployment that failed came back";
     if (state_.deployments.size() > 8) return "superseded deployments are never forgotten";
     return {};
+  }
+
+  // The stages before this one have no hook that is open.
+  bool hooks_agreed(const std::string& entered) {
+    for (const HookRun& run : state_.deployments.front().runs) {
+      const bool open = run.status == HookRun::Status::in_progress || run.status == HookRun::Status::awaiting_action;
+      if (open && phase_text(run.phase) != entered) return false;
+    }
+    return true;
   }
 
   bool at_rest() {
