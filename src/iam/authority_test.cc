@@ -160,6 +160,22 @@ TEST_F(AuthorityTest, GivesTheKeysThatEveryRequestHas) {
   EXPECT_NE(why(session("tls"), "ecs:ListTasks", "*"), "");
 }
 
+TEST_F(AuthorityTest, APolicyMayEndAndAskFromWhere) {
+  // The clock stands at 2023-11-14T22:13:20Z.
+  role("ends", kAnyoneHere,
+       R"({"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{
+           "DateLessThan":{"aws:CurrentTime":"2023-11-14T22:13:21Z"},"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}}})");
+  role("elsewhere", kAnyoneHere,
+       R"({"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{
+           "IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}})");
+  const auto ends = session("ends");
+  const auto elsewhere = session("elsewhere");
+  EXPECT_EQ(why(ends, "ecs:ListTasks", "*"), "");
+  EXPECT_NE(why(elsewhere, "ecs:ListTasks", "*"), "");
+  clock.advance(1s);
+  EXPECT_NE(why(ends, "ecs:ListTasks", "*"), "");
+}
+
 TEST_F(AuthorityTest, AServiceIsTrustedWithItsAccount) {
   role("task", R"({"Statement":{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},
        "Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"000000000000"}}}})");

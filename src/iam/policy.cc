@@ -11,142 +11,22 @@
 namespace slipway::iam {
 namespace {
 
-std::vector<std::string> texts_of(const json::value& value) {
-  std::vector<std::string> out;
-  const auto add = [&out](const json::value& one) {
-    if (one.is_string()) out.emplace_back(view(one.get_string()));
-    if (one.is_bool()) out.emplace_back(one.get_bool() ? "true" : "false");
-    if (one.is_number()) out.push_back(json::serialize(one));
-  };
-  if (value.is_array()) {
-    for (const json::value& one : value.get_array()) add(one);
-  } else {
-    add(value);
-  }
-  return out;
-}
+constexpr std::string_view kVersion = "2012-10-17";  // With variables; the older one takes them for plain text.
 
-std::vector<std::string> texts_of(const json::object& statement, std::string_view name) {
+std::vector<std::string> texts_in(const json::object& statement, std::string_view name) {
   const auto* value = find(statement, name);
   return value == nullptr ? std::vector<std::string>{} : texts_of(*value);
 }
 
-bool any_glob(const std::vector<std::string>& patterns, const std::string& text, bool ignore_case) {
-  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
-    return ignore_case ? glob_match(to_lower(pattern), to_lower(text)) : glob_match(pattern, text);
+bool any_action(const std::vector<std::string>& patterns, const std::string& action) {
+  return std::ranges::any_of(patterns, [lower = to_lower(action)](const std::string& pattern) {
+    return glob_match(to_lower(pattern), lower);
   });
 }
 
-// Condition operators without their modifiers.
-enum class Test { equals, equals_ignoring_case, like, arn, boolean, null_key, unknown };
-struct Operator {
-  Test test = Test::unknown;
-  bool negated = false;
-  bool if_exists = false;
-  bool for_all = false;
-  bool for_any = false;
-};
-
-Operator read_operator(std::string name) {
-  Operator out;
-  if (name.starts_with("ForAllValues:")) {
-    out.for_all = true;
-    name.erase(0, 13);
-  } else if (name.starts_with("ForAnyValue:")) {
-    out.for_any = true;
-    name.erase(0, 12);
-  }
-  if (name.ends_with("IfExists")) {
-    out.if_exists = true;
-    name.resize(name.size() - 8);
-  }
-  struct Known {
-    std::string_view name;
-    Test test;
-    bool negated;
-  };
-  static constexpr std::array<Known, 12> kKnown = {{{"StringEquals", Test::equals, false},
-                                                    {"StringNotEquals", Test::equals, true},
-                                                    {"StringEqualsIgnoreCase", Test::equals_ignoring_case, false},
-                                                    {"StringNotEqualsIgnoreCase", Test::equals_ignoring_case, true},
-                                                    {"StringLike", Test::like, false},
-                                                    {"StringNotLike", Test::like, true},
-                                                    {"ArnEquals", Test::arn, false},
-                                                    {"ArnNotEquals", Test::arn, true},
-                                                    {"ArnLike", Test::arn, false},
-                                                    {"ArnNotLike", Test::arn, true},
-                                                    {"Bool", Test::boolean, false},
-                                                    {"Null", Test::null_key, false}}};
-  for (const Known& known : kKnown) {
-    if (known.name != name) continue;
-    out.test = known.test;
-    out.negated = known.negated;
-  }
-  return out;
-}
-
-// ARNs are compared part by part, so that '*' does not reach over a colon; the last part is the rest.
-bool arn_fits(std::string_view pattern, std::string_view arn) {
-  for (int part = 0; part < 5; ++part) {
-    const auto pattern_end = pattern.find(':');
-    const auto arn_end = arn.find(':');
-    if (pattern_end == std::string_view::npos || arn_end == std::string_view::npos) return false;
-    if (!glob_match(pattern.substr(0, pattern_end), arn.substr(0, arn_end))) return false;
-    pattern.remove_prefix(pattern_end + 1);
-    arn.remove_prefix(arn_end + 1);
-  }
-  return glob_match(pattern, arn);
-}
-
-bool value_fits(const Operator& op, const std::vector<std::string>& wanted, const std::string& value) {
-  const bool fits = std::ranges::any_of(wanted, [&](const std::string& pattern) {
-    switch (op.test) {
-      case Test::equals:
-        return pattern == value;
-      case Test::equals_ignoring_case:
-      case Test::boolean:
-        return equal_ignoring_case(pattern, value);
-      case Test::like:
-        return glob_match(pattern, value);
-      case Test::arn:
-        return arn_fits(pattern, value);
-      default:
-        return false;
-    }
-  });
-  return fits != op.negated;
-}
-
-bool condition_holds(const std::string& operator_name, const json::object& tests, const ConditionKeys& keys) {
-  const Operator op = read_operator(operator_name);
-  if (op.test == Test::unknown) return false;
-  for (const auto& entry : tests) {
-    const auto values = keys.find(to_lower(std::string_view(entry.key().data(), entry.key().size())));
-    const bool present = values != keys.end() && !values->second.empty();
-    const auto wanted = texts_of(entry.value());
-    if (op.test == Test::null_key) {
-      if (wanted.empty() || equal_ignoring_case(wanted[0], "true") == present) return false;
-      continue;
-    }
-    if (!present) {
-      // ForAnyValue needs a value, even where a plain negated operator is true without one.
-      if (op.if_exists || op.for_all || (op.negated && !op.for_any)) continue;
-      return false;
-    }
-    const auto fits = [&](const std::string& value) { return value_fits(op, wanted, value); };
-    const bool all = op.for_all || (op.negated && !op.for_any);
-    const bool good = all ? std::ranges::all_of(values->second, fits) : std::ranges::any_of(values->second, fits);
-    if (!good) return false;
-  }
-  return true;
-}
-
-bool conditions_hold(const json::object& statement, const ConditionKeys& keys) {
-  for (const auto& entry : get_object(statement, "Condition")) {
-    if (!entry.value().is_object() || !condition_holds(std::string(entry.key()), entry.value().get_object(), keys))
-      return false;
-  }
-  return true;
+bool any_resource(const std::vector<std::string>& patterns, const std::string& resource, const Context& context) {
+  return std::ranges::any_of(patterns,
+                             [&](const std::string& pattern) { return pattern_fits(pattern, resource, context); });
 }
 
 bool principal_fits(const json::object& statement, const Request& request) {
@@ -156,14 +36,14 @@ bool principal_fits(const json::object& statement, const Request& request) {
   if (!principal->is_object()) return false;
   const json::object& by_kind = principal->get_object();
   if (!request.principal_service.empty()) {
-    const auto services = texts_of(by_kind, "Service");
+    const auto services = texts_in(by_kind, "Service");
     return std::ranges::find(services, request.principal_service) != services.end();
   }
   if (!request.principal_federated.empty()) {
-    const auto providers = texts_of(by_kind, "Federated");
+    const auto providers = texts_in(by_kind, "Federated");
     return std::ranges::find(providers, request.principal_federated) != providers.end();
   }
-  for (const std::string& aws : texts_of(by_kind, "AWS")) {
+  for (const std::string& aws : texts_in(by_kind, "AWS")) {
     const bool account =
         aws == request.principal_account || aws == "arn:aws:iam::" + request.principal_account + ":root";
     if (aws == "*" || account || aws == request.principal_arn) return true;
@@ -173,15 +53,15 @@ bool principal_fits(const json::object& statement, const Request& request) {
 }
 
 bool action_fits(const json::object& statement, const std::string& action) {
-  if (has(statement, "NotAction")) return !any_glob(texts_of(statement, "NotAction"), action, true);
-  return any_glob(texts_of(statement, "Action"), action, true);
+  if (has(statement, "NotAction")) return !any_action(texts_in(statement, "NotAction"), action);
+  return any_action(texts_in(statement, "Action"), action);
 }
 
-bool resource_fits(const json::object& statement, const std::string& resource) {
-  if (has(statement, "NotResource")) return !any_glob(texts_of(statement, "NotResource"), resource, false);
+bool resource_fits(const json::object& statement, const std::string& resource, const Context& context) {
+  if (has(statement, "NotResource")) return !any_resource(texts_in(statement, "NotResource"), resource, context);
   if (!has(statement, "Resource")) return true;  // Trust policies have none.
   // An action without a resource of its own ("*") is covered by a statement for every resource only.
-  return any_glob(texts_of(statement, "Resource"), resource, false);
+  return any_resource(texts_in(statement, "Resource"), resource, context);
 }
 
 std::vector<json::object> statements_of(const json::object& policy) {
@@ -241,21 +121,6 @@ Result<void> check_principal(const json::value& principal) {
   return {};
 }
 
-Result<void> check_condition(const json::value& condition) {
-  if (!condition.is_object()) return malformed("Syntax errors in policy: Condition must be an object.");
-  for (const auto& entry : condition.get_object()) {
-    if (read_operator(std::string(key_of(entry))).test == Test::unknown)
-      return malformed(fmt::format("The condition operator {} is not supported here.", key_of(entry)));
-    if (!entry.value().is_object())
-      return malformed(fmt::format("Syntax errors in policy: {} must be an object.", key_of(entry)));
-    for (const auto& key : entry.value().get_object()) {
-      if (texts_of(key.value()).empty())
-        return malformed(fmt::format("Syntax errors in policy: {} has no value.", key_of(key)));
-    }
-  }
-  return {};
-}
-
 Result<void> check_statement(const json::object& statement, bool trust) {
   static constexpr std::array<std::string_view, 8> kElements = {"Sid",       "Effect",   "Principal",   "Action",
                                                                 "NotAction", "Resource", "NotResource", "Condition"};
@@ -273,7 +138,7 @@ Result<void> check_statement(const json::object& statement, bool trust) {
   if (has(statement, "Action") == has(statement, "NotAction"))
     return malformed(has(statement, "Action") ? "Syntax errors in policy: Action and NotAction exclude each other."
                                               : "Policy statement must contain actions.");
-  for (const std::string& action : texts_of(statement, has(statement, "Action") ? "Action" : "NotAction")) {
+  for (const std::string& action : texts_in(statement, has(statement, "Action") ? "Action" : "NotAction")) {
     if (auto good = check_action(action); !good) return good;
   }
   if (trust && !has(statement, "Principal")) return malformed("Policy statement must contain a Principal.");
@@ -284,14 +149,17 @@ Result<void> check_statement(const json::object& statement, bool trust) {
     return malformed(has(statement, "Resource")
                          ? "Syntax errors in policy: Resource and NotResource exclude each other."
                          : "Policy statement must contain resources.");
-  for (const std::string& resource : texts_of(statement, has(statement, "Resource") ? "Resource" : "NotResource")) {
+  for (const std::string& resource : texts_in(statement, has(statement, "Resource") ? "Resource" : "NotResource")) {
     if (resource != "*" && !resource.starts_with("arn:"))
       return malformed(fmt::format("Resource {} must be in ARN format or \"*\".", resource));
+    if (const std::string trouble = variable_trouble(resource); !trouble.empty()) return malformed(trouble);
   }
   if (trust) {
     if (auto good = check_principal(statement.at("Principal")); !good) return good;
   }
-  return statement.contains("Condition") ? check_condition(statement.at("Condition")) : Result<void>{};
+  if (!statement.contains("Condition")) return {};
+  const std::string trouble = condition_trouble(statement.at("Condition"));
+  return trouble.empty() ? Result<void>{} : malformed(trouble);
 }
 
 }  // namespace
@@ -299,12 +167,13 @@ Result<void> check_statement(const json::object& statement, bool trust) {
 Judgement judge(const std::vector<json::object>& policies, const Request& request, bool with_principal) {
   Judgement judgement;
   for (const json::object& policy : policies) {
+    const Context context{.keys = request.keys, .variables = get_string(policy, "Version") == kVersion};
     std::size_t number = 0;
     for (const json::object& statement : statements_of(policy)) {
       ++number;
       if (with_principal && !principal_fits(statement, request)) continue;
-      if (!action_fits(statement, request.action) || !resource_fits(statement, request.resource) ||
-          !conditions_hold(statement, request.keys))
+      if (!action_fits(statement, request.action) || !resource_fits(statement, request.resource, context) ||
+          !conditions_hold(get_object(statement, "Condition"), context))
         continue;
       const std::string name = get_string(statement, "Sid", fmt::format("statement {}", number));
       if (get_string(statement, "Effect") == "Deny") return {Decision::explicitly_denied, name};
@@ -345,7 +214,7 @@ Result<json::object> parse_policy(std::string_view text, bool with_principal) {
       return malformed(fmt::format("Syntax errors in policy: {} is not an element of a policy.", key_of(entry)));
   }
   const std::string version = get_string(policy, "Version", "2008-10-17");
-  if (version != "2012-10-17" && version != "2008-10-17")
+  if (version != kVersion && version != "2008-10-17")
     return malformed("Syntax errors in policy: Version must be 2012-10-17.");
   const auto statements = statements_of(policy);
   const auto* written = find(policy, "Statement");
@@ -357,8 +226,6 @@ Result<json::object> parse_policy(std::string_view text, bool with_principal) {
     const std::string sid = get_string(statement, "Sid");
     if (!sid.empty() && !sids.insert(sid).second)
       return malformed("Statement IDs (SID) in a single policy must be unique.");
-    if (json::serialize(statement).find("${") != std::string::npos)
-      return malformed("Policy variables (${…}) are not supported here.");
   }
   return policy;
 }
@@ -367,7 +234,7 @@ Result<json::object> parse_trust(std::string_view text) {
   auto policy = parse_policy(text, true);
   if (!policy) return policy;
   for (const json::object& statement : statements_of(*policy)) {
-    for (const std::string& action : texts_of(statement, "Action")) {
+    for (const std::string& action : texts_in(statement, "Action")) {
       if (!equal_ignoring_case(action.substr(0, 4), "sts:"))
         return malformed("AssumeRole policy may only specify STS AssumeRole actions.");
     }

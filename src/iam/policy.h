@@ -1,16 +1,13 @@
 // Policies: who may do what to which resource.  Pure.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "iam/condition.h"
 
 namespace slipway::iam {
-
-// Condition keys of a request, lower case: "aws:sourcearn", "iam:passedtoservice", "aws:principalarn".
-using ConditionKeys = std::map<std::string, std::vector<std::string>>;
 
 struct Request {
   std::string action;          // "ecs:UpdateService"

@@ -175,14 +175,25 @@ TEST(Policy, SaysWhatIsWrongAsAwsDoes) {
   EXPECT_EQ(trust("\"*\"", "ecs:UpdateService"), "AssumeRole policy may only specify STS AssumeRole actions.");
 }
 
+TEST(Policy, AVariableInAResourceIsTheCallers) {
+  constexpr const char* kOwn =
+      R"({"Effect":"Allow","Action":"ecs:*","Resource":"arn:aws:ecs:r:1:service/${aws:username}/*"})";
+  EXPECT_EQ(ask({kOwn}, "ecs:X", "arn:aws:ecs:r:1:service/ana/s", {{"aws:username", {"ana"}}}), Decision::allowed);
+  EXPECT_EQ(ask({kOwn}, "ecs:X", "arn:aws:ecs:r:1:service/bob/s", {{"aws:username", {"ana"}}}),
+            Decision::implicitly_denied);
+  EXPECT_EQ(ask({kOwn}, "ecs:X", "arn:aws:ecs:r:1:service/*/s", {{"aws:username", {"*"}}}), Decision::allowed);
+  EXPECT_EQ(ask({kOwn}, "ecs:X", "arn:aws:ecs:r:1:service/bob/s", {{"aws:username", {"*"}}}),
+            Decision::implicitly_denied);
+  EXPECT_EQ(ask({kOwn}, "ecs:X", "arn:aws:ecs:r:1:service//s"), Decision::implicitly_denied);
+}
+
 TEST(Policy, RefusesWhatItCannotEvaluate) {
   EXPECT_FALSE(parse_policy("{", false));
   EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Maybe","Action":"*","Resource":"*"}]})", false));
   EXPECT_FALSE(parse_policy(
       R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"x"}}}]})",
       false));
-  EXPECT_FALSE(
-      parse_policy(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:${aws:username}"}]})", false));
+  EXPECT_FALSE(parse_policy(R"({"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:${username}"}]})", false));
   EXPECT_TRUE(parse_policy(R"({"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})", false));
 }
 

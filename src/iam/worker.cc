@@ -235,6 +235,11 @@ Request Authority::request_of(const wire::Caller& caller, const std::string& act
   request.keys["aws:userid"] = {caller.user_id};
   request.keys["aws:requestedregion"] = {global ? "us-east-1" : place_.region};
   request.keys["aws:securetransport"] = {"false"};
+  const Instant now = clock_.now();
+  request.keys["aws:currenttime"] = {iso_seconds(now)};
+  request.keys["aws:epochtime"] = {std::to_string(now.ms() / 1000)};
+  request.keys["aws:sourceip"] = {"127.0.0.1"};  // The region listens there and nowhere else.
+  if (!role) request.keys["aws:username"] = {caller.arn.substr(caller.arn.rfind('/') + 1)};
   request.keys["aws:viaawsservice"] = {"false"};
   return request;
 }
