@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "deployer/judge.h"
 #include "deployer/notify.h"
+#include "deployer/untold.h"
 
 namespace slipway::cli {
 namespace {
@@ -158,6 +159,7 @@ task<Result<std::vector<PastRelease>>> past_releases(deployer::Cloud& cloud, dep
   if (!*service) co_return fail(Fault::not_found, "SLW-302", "the service " + route.key() + " is gone");
   std::string family = deployer::revision_name(get_string(**service, "taskDefinition"));
   family = family.substr(0, family.rfind(':'));
+  const auto untold = deployer::read_untold(deployer::read_ledger(get_array(**service, "tags")).untold);
   const json::object ask = {{"familyPrefix", family}, {"sort", "DESC"}, {"maxResults", limit}};
   const auto listed = co_await cloud.call("ecs", "ListTaskDefinitions", ask);
   if (!listed) co_return fail(listed);
@@ -167,11 +169,16 @@ task<Result<std::vector<PastRelease>>> past_releases(deployer::Cloud& cloud, dep
     const auto revision = co_await cloud.revision(arn);
     if (!revision) co_return fail(revision);
     const std::string name = deployer::revision_name(arn);
+    std::vector<std::string> silent;
+    for (const deployer::Untold& one : untold) {
+      if (one.revision == name) silent.push_back(fmt::format("{} ({} attempts)", one.name, one.tellings));
+    }
     releases.push_back({.name = "r" + name.substr(name.rfind(':') + 1),
                         .revision = name,
                         .release = deployer::read_release(revision->tags),
                         .digest = deployer::pinned_digest(route, revision->definition),
-                        .registered_at = deployer::instant_of(get_double(revision->definition, "registeredAt"))});
+                        .registered_at = deployer::instant_of(get_double(revision->definition, "registeredAt")),
+                        .untold = std::move(silent)});
   }
   co_return releases;
 }
@@ -188,6 +195,7 @@ json::object to_json(const PastRelease& past) {
     out["judgedAt"] = iso_millis(*release.judged);
     out["seconds"] = (*release.judged - past.registered_at).count() / 1000;
   }
+  if (!past.untold.empty()) out["untold"] = to_array(past.untold);
   return out;
 }
 

@@ -28,6 +28,7 @@ struct PastRelease {
   deployer::Release release;
   std::string digest;
   Instant registered_at{};
+  std::vector<std::string> untold;  // Channels that have not heard how it ended: "slack (3 attempts)".
 };
 // Newest first; at most `limit` of the service's family.
 task<Result<std::vector<PastRelease>>> past_releases(deployer::Cloud& cloud, deployer::Route route, int limit);

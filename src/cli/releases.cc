@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/run.h"
+#include "base/text.h"
 #include "base/wall_clock.h"
 #include "cli/commands.h"
 #include "cli/deploying.h"
@@ -39,6 +40,8 @@ task<int> list_releases(Common common, HistoryOptions options, client::Options a
     if (!release.actor.empty()) std::cout << "  by " << release.actor;
     if (release.action == "rollback") std::cout << "  (rollback)";
     if (!release.reason.empty() && !only_targets) std::cout << "\n      " << release.reason;
+    if (!past.untold.empty() && !only_targets)
+      std::cout << "\n      not told yet, the sweep tries again: " << join(past.untold, ", ");
     std::cout << "\n";
   }
   if (common.json) std::cout << json::serialize(json::object{{"service", route->key()}, {"releases", list}}) << "\n";

@@ -4,6 +4,8 @@
 
 #include "base/run.h"
 #include "cli/commands.h"
+#include "deployer/ledger.h"
+#include "deployer/untold.h"
 
 namespace slipway::cli {
 namespace {
@@ -16,7 +18,8 @@ struct ServiceStatus {
 };
 
 task<Result<ServiceStatus>> describe(RegionApi& api, ServiceName name) {
-  const json::object ask = {{"cluster", name.cluster}, {"services", json::array{name.service}}};
+  const json::object ask = {
+      {"cluster", name.cluster}, {"services", json::array{name.service}}, {"include", json::array{"TAGS"}}};
   auto described = co_await api.ecs("DescribeServices", ask);
   if (!described) co_return fail(described);
   const json::array services = get_array(*described, "services");
@@ -65,6 +68,10 @@ void print_service(const ServiceName& name, const ServiceStatus& status) {
                              get_string(deployment, "rolloutStateReason"));
   }
   for (const json::object& task : status.tasks) print_task(task);
+  const auto ledger = deployer::read_ledger(get_array(service, "tags"));
+  for (const deployer::Untold& one : deployer::read_untold(ledger.untold))
+    std::cout << fmt::format("    {} has not heard how {} ended ({} attempts); the sweep tries again\n", one.name,
+                             one.revision, one.tellings);
   std::size_t shown = 0;
   for (const json::value& event : get_array(service, "events")) {
     if (shown++ == kEventsShown) break;

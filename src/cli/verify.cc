@@ -9,6 +9,8 @@
 #include "cli/inspection.h"
 #include "client/chain.h"
 #include "config/config.h"
+#include "deployer/cloud.h"
+#include "deployer/labels.h"
 #include "render/names.h"
 
 namespace slipway::cli {
@@ -172,6 +174,13 @@ class Inspector {
       const std::string name = get_string(platform, "os") + "/" + get_string(platform, "architecture");
       if (name != "/" && name != "unknown/unknown") seen.platforms.push_back(name);  // Attestations run nowhere.
     }
+    // An image of one platform says it in its configuration.
+    const std::string config = get_string(get_object(manifest->get_object(), "config"), "digest");
+    if (!seen.platforms.empty() || config.empty()) co_return;
+    deployer::Cloud cloud(client_);
+    const json::object read = co_await deployer::image_configuration(cloud, repository, config);
+    if (!get_string(read, "os").empty())
+      seen.platforms.push_back(get_string(read, "os") + "/" + get_string(read, "architecture"));
   }
 
   task<void> see_definition(config::Service service, SeenService& seen) {

@@ -232,6 +232,11 @@ const Table& deploy_table() {
            .meaning = "Whether a failed deployment goes back by itself.",
            .otherwise = "auto",
            .words = {"auto", "never"}},
+          {.name = "timeout",
+           .type = Type::time,
+           .meaning = "A deployment that has no end by then is reported as timed out; ECS goes on with it.",
+           .otherwise = "30m",
+           .range = {kMinute, 24 * kHour}},
       }};
   return table;
 }

@@ -242,14 +242,19 @@ bool Messenger::wanted(const Telling& news) const {
   return std::ranges::any_of(channels_, [&](const Channel& channel) { return wants(channel, news); });
 }
 
-task<std::vector<Delivery>> Messenger::tell(Telling news, std::string& messages) {
+bool Messenger::has(std::size_t place, const std::string& name) const {
+  return place < channels_.size() && channels_[place].name() == name;
+}
+
+task<std::vector<Delivery>> Messenger::tell(Telling news, std::string& messages, std::vector<std::size_t> only) {
   std::vector<Delivery> deliveries;
   for (std::size_t i = 0; i < channels_.size(); ++i) {
     const Channel channel = channels_[i];
     if (!wants(channel, news)) continue;
+    if (!only.empty() && std::ranges::find(only, i) == only.end()) continue;
     const std::string where = find_message(messages, i);
     const auto sent = co_await send(channel, news, where);
-    Delivery delivery{.channel = channel.name(), .delivered = sent.has_value()};
+    Delivery delivery{.place = i, .channel = channel.name(), .delivered = sent.has_value()};
     if (!sent) delivery.why = sent.error().code + ": " + sent.error().message;
     if (sent && !sent->empty()) messages = place_message(messages, i, *sent);
     deliveries.push_back(std::move(delivery));

@@ -17,6 +17,7 @@ constexpr Duration kChannelLimit = std::chrono::seconds(4);
 constexpr int kChannelAttempts = 3;
 
 struct Delivery {
+  std::size_t place = 0;  // Of the channel in the configuration's list.
   std::string channel;
   bool delivered = false;
   std::string why;  // Why not; without secrets.
@@ -28,8 +29,11 @@ class Messenger {
       : cloud_(cloud), channels_(std::move(channels)), environment_(std::move(environment)), clock_(std::move(clock)) {}
 
   // Tells every channel that wants it.  `messages` is the tag slipway:messages before, and after.
-  task<std::vector<Delivery>> tell(Telling news, std::string& messages);
+  // `only`: the places of the channels that are told; none: all.
+  task<std::vector<Delivery>> tell(Telling news, std::string& messages, std::vector<std::size_t> only = {});
   bool wanted(const Telling& news) const;  // By any channel.
+  // Whether the channel at `place` is still the one called `name`: the configuration may have changed.
+  bool has(std::size_t place, const std::string& name) const;
 
  private:
   // Returns where the message stands; empty where it cannot be edited.

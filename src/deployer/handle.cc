@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "deployer/labels.h"
+#include "deployer/untold.h"
 
 namespace slipway::deployer {
 
@@ -27,14 +28,14 @@ Telling telling_of(const Route& route, const std::string& project, const Outcome
           .why = outcome.decision.why};
 }
 
-Telling::Kind kind_of(const Conclusion& conclusion) {
-  const bool back = conclusion.release.action == "rollback";
-  if (conclusion.end == End::live) return back ? Telling::Kind::rolled_back : Telling::Kind::succeeded;
-  return conclusion.end == End::rolled_back_by_ecs ? Telling::Kind::rolled_back : Telling::Kind::failed;
+Telling::Kind kind_of(const Release& release, End end) {
+  const bool back = release.action == "rollback";
+  if (end == End::live) return back ? Telling::Kind::rolled_back : Telling::Kind::succeeded;
+  return end == End::rolled_back_by_ecs ? Telling::Kind::rolled_back : Telling::Kind::failed;
 }
 
 Telling telling_of(const Route& route, const std::string& project, const Conclusion& conclusion, Instant now) {
-  return {.kind = kind_of(conclusion),
+  return {.kind = kind_of(conclusion.release, conclusion.end),
           .interim = conclusion.ecs_rolls_back,
           .key = route.key(),
           .arn = conclusion.service_arn,
@@ -82,7 +83,8 @@ void Handler::note_outcome(const Route& route, const Push& push, const std::stri
     if (!outcome->deployment.empty()) line["deployment"] = outcome->deployment;
     if (!outcome->warnings.empty()) line["warnings"] = to_array(outcome->warnings);
     if (outcome->decision.deploys() && !route.any_push)
-      pending_.push_back({telling_of(route, routes_.project, *outcome), outcome->task_definition, route.repository});
+      pending_.push_back(
+          {telling_of(route, routes_.project, *outcome), outcome->task_definition, route.repository, ""});
   }
   note(std::move(line));
 }
@@ -138,8 +140,8 @@ task<void> Handler::judge_one(Route route, std::optional<DeploymentChange> chang
   const bool told = conclusion.news && conclusion.end != End::superseded &&
                     (conclusion.end != End::open || conclusion.ecs_rolls_back);
   if (told)
-    pending_.push_back(
-        {telling_of(route, routes_.project, conclusion, options_.clock()), conclusion.revision_arn, route.repository});
+    pending_.push_back({telling_of(route, routes_.project, conclusion, options_.clock()), conclusion.revision_arn,
+                        route.repository, conclusion.untold});
 }
 
 // When all else is done: a channel that does not answer delays nothing and fails nothing.
@@ -156,20 +158,98 @@ task<void> Handler::tell() {
     }
     std::string messages = release.messages;
     const auto deliveries = co_await messenger_.tell(one.news, messages);
-    for (const Delivery& delivery : deliveries) {
-      json::object line = {{"notification", delivery.channel},
-                           {"service", one.news.service},
-                           {"deployment", one.news.deployment},
-                           {"news", kind_name(one.news.kind)},
-                           {"delivered", delivery.delivered}};
-      if (!delivery.delivered) line["why"] = delivery.why;
-      options_.log(line);
+    log_deliveries(one.news, deliveries);
+    // How it ended is worth telling late; that it began, or is about to end, is not.
+    if (one.news.kind != Telling::Kind::started && !one.news.interim && !one.revision_arn.empty()) {
+      told_.insert(one.news.revision);
+      co_await keep_untold(one.news, one.untold, deliveries);
     }
     if (messages != release.messages) noted.messages = messages;
     if (one.revision_arn.empty() || noted == Release{}) continue;
     const TagChange change{.set = release_tags(noted)};
     const auto kept = co_await cloud_.tag(one.revision_arn, change);
     if (!kept) options_.log({{"notification", "messages"}, {"why", kept.error().message}});
+  }
+}
+
+void Handler::log_deliveries(const Telling& news, const std::vector<Delivery>& deliveries) {
+  for (const Delivery& delivery : deliveries) {
+    json::object line = {{"notification", delivery.channel}, {"service", news.service},
+                         {"deployment", news.deployment},    {"revision", news.revision},
+                         {"news", kind_name(news.kind)},     {"delivered", delivery.delivered}};
+    if (!delivery.delivered) line["why"] = delivery.why;
+    options_.log(line);
+  }
+}
+
+// Writes down which channels have not heard the end of `news.revision`.  `before` is the service's tag so far; returns
+// what it is now.
+task<std::string> Handler::keep_untold(Telling news, std::string before, std::vector<Delivery> deliveries) {
+  std::vector<Untold> all = read_untold(before);
+  for (const Delivery& delivery : deliveries) {
+    if (!note_telling(all, news.revision, delivery.place, delivery.channel, delivery.delivered))
+      options_.log({{"notification", delivery.channel},
+                    {"service", news.service},
+                    {"revision", news.revision},
+                    {"givenUp", fmt::format("{} attempts failed", kTellingsMax)}});
+  }
+  const ServiceLedger old{.untold = before};
+  const ServiceLedger now{.untold = untold_text(all)};
+  const TagChange change = difference(old, now);
+  if (change.empty()) co_return now.untold;
+  const auto kept = co_await cloud_.tag(news.arn, change);
+  if (!kept) options_.log({{"notification", "untold"}, {"why", kept.error().message}});
+  co_return now.untold;
+}
+
+task<void> Handler::tell_again() {
+  if (routes_.notify.empty()) co_return;
+  for (const Route& route : routes_.routes) {
+    if (!route.any_push) co_await tell_again_of(route);
+  }
+}
+
+// What channels have not heard of one service, as it stands now.
+task<void> Handler::tell_again_of(Route route) {
+  const auto service = co_await cloud_.service(route.cluster, route.name);
+  if (!service || !*service) co_return;  // The sweep itself has said so.
+  std::string before = read_ledger(get_array(**service, "tags")).untold;
+  const std::vector<Untold> all = read_untold(before);
+  std::set<std::string> revisions;
+  for (const Untold& one : all) {
+    if (told_.contains(one.revision) || !revisions.insert(one.revision).second) continue;
+    std::vector<std::size_t> places;
+    std::vector<Delivery> gone;  // Channels that are no longer there have nothing to hear.
+    for (const Untold& other : all) {
+      if (other.revision != one.revision) continue;
+      if (messenger_.has(other.channel, other.name)) {
+        places.push_back(other.channel);
+      } else {
+        gone.push_back({.place = other.channel, .channel = other.name, .delivered = true});
+      }
+    }
+    const auto revision = co_await cloud_.revision(one.revision);
+    Telling news{.key = route.key(),
+                 .arn = get_string(**service, "serviceArn"),
+                 .project = routes_.project,
+                 .environment = route.environment,
+                 .service = route.name,
+                 .cluster = route.cluster,
+                 .revision = one.revision};
+    std::vector<Delivery> deliveries;
+    if (revision && !places.empty()) {
+      news.release = read_release(revision->tags);
+      news.end = end_of(news.release.verdict);
+      news.kind = kind_of(news.release, news.end);
+      news.why = news.release.reason;
+      if (news.release.judged)
+        news.took = *news.release.judged - instant_of(get_double(revision->definition, "registeredAt"));
+      std::string messages = news.release.messages;
+      deliveries = co_await messenger_.tell(news, messages, places);
+      log_deliveries(news, deliveries);
+    }
+    deliveries.insert(deliveries.end(), gone.begin(), gone.end());
+    before = co_await keep_untold(news, before, deliveries);
   }
 }
 
@@ -241,6 +321,7 @@ task<Result<json::object>> Handler::handle(json::value event, std::optional<Inst
   decisions_.clear();
   failures_.clear();
   pending_.clear();
+  told_.clear();
   const Reading reading = read_event(event);
   const std::string event_id = event.is_object() ? get_string(event.get_object(), "id") : "";
   if (reading.push) {
@@ -257,6 +338,7 @@ task<Result<json::object>> Handler::handle(json::value event, std::optional<Inst
     note({{"event", event_id}, {"action", "ignore"}, {"why", reading.reason}});
   }
   co_await tell();
+  if (reading.sweep && !routes_.single) co_await tell_again();
   co_return answer();
 }
 

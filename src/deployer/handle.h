@@ -1,6 +1,7 @@
 // Handler: one event, carried out for every service that it concerns.
 #pragma once
 #include <functional>
+#include <set>
 #include <string>
 
 #include "base/json.h"
@@ -40,6 +41,10 @@ class Handler {
   task<void> sweep_service(Route route, std::string event_id);
   task<void> judge_one(Route route, std::optional<DeploymentChange> change, std::string event_id);
   task<void> tell();
+  task<void> tell_again();
+  task<void> tell_again_of(Route route);
+  void log_deliveries(const Telling& news, const std::vector<Delivery>& deliveries);
+  task<std::string> keep_untold(Telling news, std::string before, std::vector<Delivery> deliveries);
   void note(json::object line);
   void note_outcome(const Route& route, const Push& push, const std::string& rule, const Result<Outcome>& outcome);
   Result<json::object> answer() const;
@@ -57,8 +62,10 @@ class Handler {
     Telling news;
     std::string revision_arn;
     std::string repository;
+    std::string untold;  // The service's tag slipway:untold.
   };
   std::vector<Pending> pending_;
+  std::set<std::string> told_;  // Revisions whose news was sent because of this event.
 };
 
 }  // namespace slipway::deployer

@@ -96,6 +96,7 @@ class Judging {
     service_ = std::move(**service);
     out_.service_arn = get_string(service_, "serviceArn");
     before_ = read_ledger(get_array(service_, "tags"));
+    out_.untold = before_.untold;
     ledger_ = before_;
     const auto subject = subject_of(service_, before_, change_);
     if (!subject) co_return std::nullopt;

@@ -26,7 +26,8 @@ struct Conclusion {
   std::string went_back_to;         // The digest that a rollback put in its place; empty: none did.
   std::optional<Outcome> rollback;  // That the deployer began because of it.
   bool ecs_rolls_back = false;
-  bool news = false;  // It was not known before: people should hear of it.
+  std::string untold;  // The service's tag slipway:untold.
+  bool news = false;   // It was not known before: people should hear of it.
 };
 
 struct JudgeOptions {

@@ -28,8 +28,10 @@ std::string child_of(const json::object& index) {
   return {};
 }
 
+}  // namespace
+
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html
-task<json::object> configuration_of(Cloud& cloud, std::string repository, std::string digest) {
+task<json::object> image_configuration(Cloud& cloud, std::string repository, std::string digest) {
   const json::object ask = {{"repositoryName", repository}, {"layerDigest", digest}};
   const auto answer = co_await cloud.call("ecr", "GetDownloadUrlForLayer", ask);
   if (!answer) co_return json::object{};
@@ -41,10 +43,8 @@ task<json::object> configuration_of(Cloud& cloud, std::string repository, std::s
   const auto blob = co_await with_deadline(kBlobLimit, std::move(fetching));
   if (!blob || !*blob || (*blob)->status != 200) co_return json::object{};
   const auto parsed = parse_json((*blob)->body);
-  co_return parsed && parsed->is_object() ? get_object(parsed->get_object(), "config") : json::object{};
+  co_return parsed && parsed->is_object() ? parsed->get_object() : json::object{};
 }
-
-}  // namespace
 
 Labels labels_of(const json::object& texts) {
   return {.commit = get_string(texts, "org.opencontainers.image.revision"),
@@ -63,8 +63,8 @@ task<Labels> read_labels(Cloud& cloud, std::string repository, std::string diges
   }
   const std::string config = get_string(get_object(manifest, "config"), "digest");
   if (config.empty()) co_return Labels{};
-  const json::object configuration = co_await configuration_of(cloud, repository, config);
-  co_return labels_of(get_object(configuration, "Labels"));
+  const json::object configuration = co_await image_configuration(cloud, repository, config);
+  co_return labels_of(get_object(get_object(configuration, "config"), "Labels"));
 }
 
 }  // namespace slipway::deployer

@@ -21,4 +21,8 @@ Labels labels_of(const json::object& texts);
 // has none, or where they cannot be read: they are a courtesy, and worth no failure.
 task<Labels> read_labels(Cloud& cloud, std::string repository, std::string digest);
 
+// The configuration of an image (https://github.com/opencontainers/image-spec/blob/main/config.md): "architecture",
+// "os", "config".  `digest` is the configuration's own.  Empty where it cannot be read.
+task<json::object> image_configuration(Cloud& cloud, std::string repository, std::string digest);
+
 }  // namespace slipway::deployer

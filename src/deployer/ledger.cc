@@ -34,6 +34,7 @@ Pairs pairs_of(const ServiceLedger& ledger) {
           {"slipway:failing", ledger.failing},
           {"slipway:good", join(ledger.good, " ")},
           {"slipway:hold", join(ledger.held, " ")},
+          {"slipway:untold", ledger.untold},
           {"slipway:frozen", ledger.frozen}};
 }
 
@@ -86,6 +87,7 @@ ServiceLedger read_ledger(const json::array& tags) {
           .failing = tag_value(tags, "slipway:failing"),
           .good = words(tag_value(tags, "slipway:good")),
           .held = words(tag_value(tags, "slipway:hold")),
+          .untold = tag_value(tags, "slipway:untold"),
           .frozen = tag_value(tags, "slipway:frozen")};
 }
 

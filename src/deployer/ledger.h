@@ -30,6 +30,7 @@ struct ServiceLedger {
   std::string failing;            // "ecs-svc/… rest:42": ECS is taking this deployment back and has not finished.
   std::vector<std::string> good;  // Digests whose verdict was live, newest first.
   std::vector<std::string> held;  // Digests that were rolled back, newest first: nothing automatic deploys them.
+  std::string untold;             // News that a channel did not take: see untold.h.
   std::string frozen;             // Why nothing automatic deploys at all; empty: it may.
   std::string last() const { return tried.empty() ? "" : tried.front(); }
   bool operator==(const ServiceLedger&) const = default;

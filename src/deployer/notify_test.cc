@@ -6,6 +6,7 @@
 #include "deployer/channels.h"
 #include "deployer/fake_aws.h"
 #include "deployer/handle.h"
+#include "deployer/untold.h"
 
 namespace slipway::deployer {
 namespace {
@@ -181,6 +182,10 @@ class Told : public testing::Test {
     aws.complete();
     return ended(aws.primary(), "COMPLETED");
   }
+  void sweep() {
+    aws.now += 300;
+    deliver({{"id", "tick"}, {"source", "aws.events"}, {"detail-type", "Scheduled Event"}, {"detail", json::object{}}});
+  }
   // Nothing that was logged holds `secret`.
   bool logged(const std::string& secret) const {
     return std::ranges::any_of(log, [&](const auto& line) { return json::serialize(line).contains(secret); });
@@ -338,6 +343,55 @@ TEST_F(Told, ASlackWebhookElsewhereIsRefused) {
   push('a');
   EXPECT_NE(get_string(log.back(), "why").find("no webhook of Slack's"), std::string::npos);
   EXPECT_FALSE(logged("verysecret"));
+}
+
+TEST_F(Told, NewsThatAChannelDidNotTakeIsSentAgainByTheSweep) {
+  channels = {{.kind = Channel::Kind::slack_webhook, .secret = "env:HOOK"},
+              {.kind = Channel::Kind::sns, .target = "deploys"}};
+  variables["HOOK"] = url("/hook");
+  push('a');
+  bad_answers = 1000;
+  bad_status = 403;
+  completed();
+  EXPECT_EQ(aws.service_tag("slipway:untold"), "rest:2/0/slack/1");
+  sweep();
+  EXPECT_EQ(aws.service_tag("slipway:untold"), "rest:2/0/slack/2");
+  EXPECT_EQ(heard.size(), 2u);
+  bad_answers = 0;
+  const auto published = aws.forms.size();
+  sweep();
+  ASSERT_EQ(heard.size(), 3u);
+  EXPECT_NE(heard[2].body.find(":white_check_mark: rest → production: live"), std::string::npos) << heard[2].body;
+  EXPECT_EQ(aws.service_tag("slipway:untold"), "");
+  EXPECT_EQ(aws.forms.size(), published) << "who has heard it hears it once";
+  sweep();
+  EXPECT_EQ(heard.size(), 3u);
+}
+
+TEST_F(Told, NewsIsGivenUpAfterSoManyTimes) {
+  channels = {{.kind = Channel::Kind::slack_webhook, .secret = "env:HOOK"}};
+  variables["HOOK"] = url("/hook");
+  push('a');
+  bad_answers = 1000;
+  bad_status = 403;
+  completed();
+  for (int i = 0; i < 2 * kTellingsMax; ++i) sweep();
+  EXPECT_EQ(heard.size(), static_cast<std::size_t>(kTellingsMax));
+  EXPECT_EQ(aws.service_tag("slipway:untold"), "");
+  EXPECT_TRUE(logged("givenUp"));
+}
+
+TEST_F(Told, AChannelThatIsGoneHasNothingToHear) {
+  channels = {{.kind = Channel::Kind::slack_webhook, .secret = "env:HOOK"}};
+  variables["HOOK"] = url("/hook");
+  push('a');
+  bad_answers = 1;
+  bad_status = 403;
+  completed();
+  channels = {{.kind = Channel::Kind::sns, .target = "deploys"}};
+  sweep();
+  EXPECT_EQ(aws.service_tag("slipway:untold"), "");
+  EXPECT_TRUE(aws.forms.empty());
 }
 
 }  // namespace
