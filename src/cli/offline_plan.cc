@@ -26,9 +26,10 @@ std::string why_not(const config::Service& service, const deployer::Push& push) 
 
 std::string what_it_does(const config::Service& service) {
   const bool by_digest = service.deploy.pin == config::Deploy::Pin::digest;
-  return fmt::format("service {} in cluster {} gets {}", service.name, service.cluster,
+  return fmt::format("service {} in cluster {} gets {}{}", service.name, service.cluster,
                      by_digest ? "a revision of " + service.family + " with the image's digest"
-                               : "a new deployment of the revision that it has");
+                               : "a new deployment of the revision that it has",
+                     service.deploy.wave > 1 ? ", once those of lower waves are live" : "");
 }
 
 }  // namespace

@@ -33,6 +33,14 @@ TEST(OfflinePlan, SaysWhichServicesDeployByWhichRuleAndWhyTheOthersDoNot) {
           "with the image's digest"}));
 }
 
+TEST(OfflinePlan, AServiceOfALaterWaveWaits) {
+  auto config = shop();
+  config.services.at("staging/web").deploy.wave = 2;
+  const auto plan = plan_offline(config, *event_of_tag("shop/web:main-7"));
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan_lines(*plan).back().ends_with("digest, once those of lower waves are live"));
+}
+
 TEST(OfflinePlan, ARangeDeploysItsVersionsOnly) {
   const auto plan = plan_offline(shop(), *event_of_tag("shop/jobs:v2.1.0"));
   ASSERT_TRUE(plan);

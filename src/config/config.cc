@@ -296,6 +296,7 @@ json::object route_json(const Service& service) {
   if (service.label != service.name) route["label"] = service.label;
   if (service.family != service.name) route["family"] = service.family;
   if (service.deploy.rollback == Deploy::Rollback::never) route["rollback"] = "never";
+  if (service.deploy.wave != Deploy{}.wave) route["wave"] = service.deploy.wave;
   if (service.deploy.timeout != Deploy{}.timeout) route["timeout"] = service.deploy.timeout.count() / 1000;
   if (service.verify) route["verify"] = verify_json(*service.verify);
   return route;

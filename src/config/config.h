@@ -33,6 +33,7 @@ struct Deploy {
   int minimum_healthy_percent = 100;
   int maximum_percent = 200;
   Rollback rollback = Rollback::automatic;
+  int wave = 1;  // Services of one push: those of the next wave follow when these are live.
   Duration timeout = std::chrono::minutes(30);  // Without an end by then it is reported; whole seconds.
 };
 

@@ -44,7 +44,7 @@ services:
     listen: 8080
     environment: {LOG_LEVEL: info, EMPTY: ""}
     command: [serve, --fast]
-    deploy: {pin: tag, strategy: canary, minimum_healthy_percent: 50, maximum_percent: 150, rollback: never, timeout: 20m}
+    deploy: {pin: tag, strategy: canary, minimum_healthy_percent: 50, maximum_percent: 150, rollback: never, wave: 2, timeout: 20m}
 function: {runtime: python3.11, handler: lambda_function.lambda_handler, code: lambda_function.py, timeout: 10s, memory: 256}
 notify:
   - slack: {webhook: env:SLACK_WEBHOOK_URL}
@@ -66,7 +66,7 @@ notify:
   EXPECT_EQ(service.deploy.pin, Deploy::Pin::tag);
   EXPECT_EQ(service.deploy.rollback, Deploy::Rollback::never);
   EXPECT_EQ(service.deploy.timeout, std::chrono::minutes(20));
-  EXPECT_NE(routes_json(*config).find(R"("timeout":1200)"), std::string::npos);
+  EXPECT_NE(routes_json(*config).find(R"("wave":2,"timeout":1200)"), std::string::npos);
   EXPECT_EQ(config->function->timeout, 10s);
   EXPECT_EQ(config->notify.at(0).settings.at("webhook"), "env:SLACK_WEBHOOK_URL");
   ASSERT_EQ(config->warnings.size(), 2u);  // The time-out in milliseconds, the strategy.

@@ -45,6 +45,7 @@ void read_deploy(Section& parent, Deploy& deploy) {
   section.number("minimum_healthy_percent", deploy.minimum_healthy_percent);
   section.number("maximum_percent", deploy.maximum_percent);
   section.word<Deploy::Rollback>("rollback", {Deploy::Rollback::automatic, Deploy::Rollback::never}, deploy.rollback);
+  section.number("wave", deploy.wave);
   section.time("timeout", deploy.timeout);
   if (section.ok() && deploy.timeout.count() % 1000 != 0)
     section.wrong("timeout", "timeout is not a whole number of seconds");

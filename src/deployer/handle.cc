@@ -89,13 +89,55 @@ void Handler::note_outcome(const Route& route, const Push& push, const std::stri
   note(std::move(line));
 }
 
+// For which service of a lower wave `route` has to wait, in words; empty: for none.  The ledger says who is live with
+// what: it is read again each time, so that waves need no memory of their own.
+task<Result<std::string>> Handler::waits_for(Route route, Push push) {
+  std::vector<Route> before;
+  for (const Route& other : routes_.routes) {
+    if (other.wave < route.wave && deploys(other, push.repository, push.tag) != nullptr) before.push_back(other);
+  }
+  if (before.empty()) co_return "";
+  const auto image = co_await see_image(cloud_, push);
+  if (!image) co_return fail(image);
+  if (!*image) co_return "";  // deploy() says that it is gone.
+  for (const Route& other : before) {
+    const auto service = co_await cloud_.service(other.cluster, other.name);
+    if (!service) co_return fail(service);
+    const ServiceLedger ledger = *service ? read_ledger(get_array(**service, "tags")) : ServiceLedger{};
+    if (!ledger.good.empty() && ledger.good.front() == (*image)->digest) continue;
+    co_return fmt::format("it is of wave {}, and {} of wave {} is not live with {} yet", route.wave, other.key(),
+                          other.wave, short_digest((*image)->digest));
+  }
+  co_return "";
+}
+
+task<Result<Outcome>> Handler::deploy_in_turn(Route route, Push push) {
+  const auto waits = co_await waits_for(route, push);
+  if (!waits) co_return fail(waits);
+  if (waits->empty()) co_return co_await deploy(cloud_, route, push);
+  Outcome outcome;
+  outcome.decision.why = *waits;
+  co_return outcome;
+}
+
+// `live` is: what waited for it goes on.
+task<void> Handler::next_waves(Route live, std::string tag, std::string event_id) {
+  const Push push{.event_id = event_id, .repository = live.repository, .tag = tag, .actor = "wave"};
+  for (const Route& route : routes_.routes) {
+    const config::TagRule* const rule = deploys(route, push.repository, push.tag);
+    if (route.wave <= live.wave || rule == nullptr) continue;
+    const auto outcome = co_await deploy_in_turn(route, push);
+    note_outcome(route, push, rule->text, outcome);
+  }
+}
+
 task<void> Handler::push(Push push) {
   bool routed = false;
   for (const Route& route : routes_.routes) {
     const config::TagRule* const rule = deploys(route, push.repository, push.tag);
     if (rule == nullptr && !route.any_push) continue;
     routed = true;
-    const auto outcome = co_await deploy(cloud_, route, push);
+    const auto outcome = co_await deploy_in_turn(route, push);
     note_outcome(route, push, rule == nullptr ? "any push" : rule->text, outcome);
   }
   if (!routed)
@@ -139,6 +181,8 @@ task<void> Handler::judge_one(Route route, std::optional<DeploymentChange> chang
   note(std::move(line));
   const bool told = conclusion.news && conclusion.end != End::superseded &&
                     (conclusion.end != End::open || conclusion.ecs_rolls_back);
+  if (conclusion.news && conclusion.end == End::live && conclusion.release.action == "deploy")
+    co_await next_waves(route, conclusion.release.tag, event_id);
   if (told)
     pending_.push_back({telling_of(route, routes_.project, conclusion, options_.clock()), conclusion.revision_arn,
                         route.repository, conclusion.untold});
@@ -291,7 +335,7 @@ task<void> Handler::sweep_service(Route route, std::string event_id) {
     outcome->decision.why =
         fmt::format("{} was pushed at {}; its event is on its way", found.tag, iso_millis(image->pushed_at));
   } else if (outcome) {
-    outcome = co_await deploy(cloud_, route, found);
+    outcome = co_await deploy_in_turn(route, found);
     if (outcome && outcome->decision.deploys()) outcome->decision.why = "an event was lost: " + outcome->decision.why;
   }
   note_outcome(route, found, "sweep", outcome);

@@ -40,6 +40,10 @@ class Handler {
   task<void> sweep(std::string event_id);
   task<void> sweep_service(Route route, std::string event_id);
   task<void> judge_one(Route route, std::optional<DeploymentChange> change, std::string event_id);
+  // Deploys, unless it has to wait for services of lower waves.
+  task<Result<Outcome>> deploy_in_turn(Route route, Push push);
+  task<Result<std::string>> waits_for(Route route, Push push);
+  task<void> next_waves(Route live, std::string tag, std::string event_id);
   task<void> tell();
   task<void> tell_again();
   task<void> tell_again_of(Route route);

@@ -18,7 +18,9 @@ class Judge : public testing::Test {
  protected:
   json::object handle(const json::value& event) {
     client::AwsClient client(io.get_executor(), aws.options());
-    Handler handler(client, {.routes = {route}},
+    Routes routes{.routes = {route}};
+    routes.routes.insert(routes.routes.end(), others.begin(), others.end());
+    Handler handler(client, routes,
                     {.log = [this](const json::object& line) { log.push_back(line); },
                      .clock = [this] { return instant_ms(aws.now * 1000); }});
     const auto answer = run(handler.handle(event), io);
@@ -70,8 +72,75 @@ class Judge : public testing::Test {
               .repository = "backend",
               .tags = {config::tag_rule("latest")},
               .container = "app"};
+  std::vector<Route> others;
   std::vector<json::object> log;
 };
+
+// A second service of the same repository, which the account does not have: what is asked of it is seen in the log.
+class Waves : public Judge {
+ protected:
+  void second(int wave) {
+    route.label = "rest";
+    Route other = route;
+    other.name = other.label = "other";
+    other.wave = wave;
+    others = {other};
+  }
+  // The last line about the second service.
+  json::object said() const {
+    for (auto line = log.rbegin(); line != log.rend(); ++line) {
+      if (get_string(*line, "service") == "other") return *line;
+    }
+    return {};
+  }
+};
+
+TEST_F(Waves, TheSecondWaitsUntilTheFirstIsLive) {
+  second(2);
+  push('a');
+  EXPECT_EQ(aws.primary_digest(), kA);
+  EXPECT_EQ(get_string(said(), "why"), "it is of wave 2, and rest of wave 1 is not live with aaaaaaaaaaaa yet");
+  aws.now += 300;  // The event is no longer awaited.
+  sweep();
+  EXPECT_TRUE(get_string(said(), "why").starts_with("it is of wave 2")) << "the sweep waits, too";
+  completed();
+  // Its turn: it is asked about, and is not there.
+  EXPECT_NE(get_string(said(), "why").find("there is no active service other"), std::string::npos)
+      << get_string(said(), "why");
+}
+
+TEST_F(Waves, AFailureEndsThePush) {
+  live('a');
+  second(2);
+  push('b');
+  const std::string bad = aws.primary();
+  aws.fail();
+  deployment_event(bad, "FAILED");
+  completed();
+  EXPECT_TRUE(get_string(said(), "why").starts_with("it is of wave 2")) << get_string(said(), "why");
+}
+
+TEST_F(Waves, ServicesOfOneWaveDoNotWait) {
+  second(1);
+  push('a');
+  EXPECT_NE(get_string(said(), "why").find("there is no active service other"), std::string::npos)
+      << get_string(said(), "why");
+}
+
+TEST_F(Waves, NothingGoesBeforeAServiceThatIsNotThere) {
+  route.wave = 2;
+  second(1);
+  push('a');
+  EXPECT_EQ(aws.count("UpdateService"), 0);
+}
+
+TEST_F(Waves, ANewerPushBetweenWavesIsWaitedForFirst) {
+  second(2);
+  push('a');
+  aws.push("latest", 'b');
+  completed();  // With a; the tag means b by now, which rest does not run yet.
+  EXPECT_EQ(get_string(said(), "why"), "it is of wave 2, and rest of wave 1 is not live with bbbbbbbbbbbb yet");
+}
 
 TEST_F(Judge, SaysLiveWhenThisDeploymentRunsThisDigest) {
   push('a');

@@ -22,6 +22,7 @@ Result<config::TagRule> parse_tag(const json::value& value, const std::string& s
 constexpr long long kVerifyMaxSeconds = 840;  // A function may run for 15 minutes.
 constexpr long long kCheckMaxMilliseconds = 30'000;
 constexpr long long kTimeoutMaxSeconds = 86'400;
+constexpr long long kWaveMax = 9;
 
 bool in_range(long long value, long long low, long long high) {
   return value >= low && value <= high;
@@ -69,6 +70,9 @@ Result<Route> parse_route(const json::value& value) {
   if (rollback != "auto" && rollback != "never")
     return invalid("service " + route.name + ": rollback is \"" + rollback + "\"; allowed: auto, never");
   route.rollback = rollback == "auto";
+  const long long wave = get_int(object, "wave", 1);
+  if (!in_range(wave, 1, kWaveMax)) return invalid("service " + route.name + ": wave is from 1 to 9");
+  route.wave = static_cast<int>(wave);
   const long long timeout = get_int(object, "timeout", 1800);
   if (!in_range(timeout, 1, kTimeoutMaxSeconds))
     return invalid("service " + route.name + ": timeout is from 1 to 86400 seconds");

@@ -23,6 +23,7 @@ struct Route {
   std::string container;  // Whose image is changed; empty: the only one there is.
   Pin pin = Pin::digest;
   bool rollback = true;                         // The deployer rolls back what fails and ECS leaves.
+  int wave = 1;                                 // It follows when those of lower waves are live.
   Duration timeout = std::chrono::minutes(30);  // A deployment that takes longer is reported.
   std::optional<config::Verify> verify;         // What must hold after ECS is done, before the verdict is good.
   // Every successful push deploys it, whatever was pushed: the function's rule has chosen already.
