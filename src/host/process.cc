@@ -228,7 +228,9 @@ Result<std::unique_ptr<Process>> start_process(asio::any_io_executor executor, P
   std::array<int, 2> report{};
   if (::pipe2(out.data(), O_CLOEXEC) != 0) return launch_failed(spec, errno);
   if (::pipe2(report.data(), O_CLOEXEC) != 0) return launch_failed(spec, errno);
-  const pid_t pid = ::fork();
+  // The child borrows our memory until it becomes the program, and become() does nothing but ask the kernel: to copy
+  // the tables of our pages for that, and to fault on each page written afterwards, would be most of a cold start.
+  const pid_t pid = ::vfork();
   if (pid == 0) become(spec, launch, out[1], report[1]);
   ::close(out[1]);
   ::close(report[1]);

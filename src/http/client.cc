@@ -127,17 +127,31 @@ struct Client::State {
             fmt::format("{}: {}: {}", options.endpoint, doing, error.message())};
   }
 
-  task<Result<void>> connect_tcp() {
+  // Where the host may be reached.  A number is its own answer: a resolver would start a thread for it.
+  task<Result<std::vector<tcp::endpoint>>> addresses() {
     error_code error;
+    const auto number = asio::ip::make_address(endpoint.host, error);
+    const int port = std::atoi(endpoint.port.c_str());
+    if (!error && port > 0 && port <= 65535)
+      co_return std::vector<tcp::endpoint>{{number, static_cast<std::uint16_t>(port)}};
     tcp::resolver resolver(executor);
     const auto found =
         co_await resolver.async_resolve(endpoint.host, endpoint.port, asio::redirect_error(asio::use_awaitable, error));
     if (error)
       co_return fail(Fault::unavailable, "ConnectFailed",
                      fmt::format("cannot find {}: {}", endpoint.host, error.message()));
-    for (const auto& entry : found) {
+    std::vector<tcp::endpoint> all;
+    for (const auto& entry : found) all.push_back(entry.endpoint());
+    co_return all;
+  }
+
+  task<Result<void>> connect_tcp() {
+    const auto found = co_await addresses();
+    if (!found) co_return fail(found);
+    error_code error;
+    for (const tcp::endpoint& address : *found) {
       const auto attempt = std::make_shared<tcp::socket>(executor);
-      auto connecting = attempt->async_connect(entry.endpoint(), asio::redirect_error(asio::use_awaitable, error));
+      auto connecting = attempt->async_connect(address, asio::redirect_error(asio::use_awaitable, error));
       // The time-out closes `attempt` by its own timer: `socket` is not open yet.  The handler may run after this frame
       // is gone, as a timer that has fired cannot be cancelled any more.
       asio::steady_timer timer(executor, options.connect_timeout);
