@@ -65,12 +65,7 @@ task<int> run_deploy(Common common, DeployOptions options, client::Options acces
   if (outcome->decision.action == Action::already_deployed) co_return kLive;
   if (outcome->decision.action == Action::ignore) co_return kError;
   if (options.no_wait) co_return kLive;
-  const Following following{.route = *route,
-                            .deployment = outcome->deployment,
-                            .digest = outcome->decision.digest,
-                            .revision = outcome->task_definition,
-                            .timeout = options.timeout};
-  co_return co_await follow_deployment(common, cloud, following);
+  co_return co_await follow_deployment(common, cloud, following_of(*route, *outcome, options.timeout));
 }
 
 }  // namespace

@@ -241,6 +241,14 @@ int exit_code_of(deployer::End end) {
   }
 }
 
+Following following_of(deployer::Route route, const deployer::Outcome& outcome, Duration timeout) {
+  return {.route = std::move(route),
+          .deployment = outcome.deployment,
+          .digest = outcome.decision.digest,
+          .revision = outcome.task_definition,
+          .timeout = timeout};
+}
+
 task<int> follow_deployment(Common common, deployer::Cloud& cloud, Following following) {
   interrupted = 0;
   std::signal(SIGINT, [](int) { interrupted = 1; });

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "deployer/cloud.h"
+#include "deployer/deploy.h"
 #include "deployer/routes.h"
 #include "deployer/verdict.h"
 
@@ -46,6 +47,9 @@ struct Following {
   std::string revision;  // ARN
   Duration timeout{};    // Zero: the route's.
 };
+// What there is to follow of an update that was made.
+Following following_of(deployer::Route route, const deployer::Outcome& outcome, Duration timeout);
+
 // Prints the service's events as they come and a sign of life while none do; ends with the verdict: 0 live, 3 taken
 // back, 4 timed out, 1 else, 130 interrupted (the deployment goes on).
 task<int> follow_deployment(Common common, deployer::Cloud& cloud, Following following);

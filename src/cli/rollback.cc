@@ -80,12 +80,7 @@ task<int> roll_back(Common common, RollbackOptions options, client::Options acce
                 << std::endl;
   }
   if (options.no_wait) co_return kLive;
-  const Following following{.route = *route,
-                            .deployment = outcome->deployment,
-                            .digest = outcome->decision.digest,
-                            .revision = outcome->task_definition,
-                            .timeout = options.timeout};
-  co_return co_await follow_deployment(common, cloud, following);
+  co_return co_await follow_deployment(common, cloud, following_of(*route, *outcome, options.timeout));
 }
 
 }  // namespace
