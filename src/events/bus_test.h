@@ -13,23 +13,11 @@
 #include "database/journal.h"
 #include "events/api.h"
 #include "events/bus.h"
+#include "host/hand_clock.h"
 
 namespace slipway::events {
 
 inline constexpr int kPollsMax = 5000;
-
-class HandClock final : public host::Clock {
- public:
-  Instant now() const override { return now_; }
-  task<void> sleep_until(Instant at) override {
-    now_ = std::max(now_, at);
-    co_return;
-  }
-  void advance(Duration by) { now_ = now_ + by; }
-
- private:
-  Instant now_ = instant_ms(1'700'000'000'000);
-};
 
 class FakeTargets final : public Targets {
  public:
@@ -142,7 +130,7 @@ class BusTest : public testing::Test {
 
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
-  HandClock clock;
+  host::HandClock clock;
   host::SeededRandom random{7};
   FakeTargets targets;
   FakeDeadLetters dead_letters;

@@ -2,25 +2,13 @@
 #include <unistd.h>
 
 #include "base/run.h"
+#include "host/hand_clock.h"
 #include "iam/api.h"
 
 namespace slipway::iam {
 namespace {
 
 using namespace std::chrono_literals;
-
-class HandClock final : public host::Clock {
- public:
-  Instant now() const override { return now_; }
-  task<void> sleep_until(Instant at) override {
-    now_ = std::max(now_, at);
-    co_return;
-  }
-  void advance(Duration by) { now_ = now_ + by; }
-
- private:
-  Instant now_ = instant_ms(1'700'000'000'000);
-};
 
 class NoKeys final : public TokenKeys {
  public:
@@ -71,7 +59,7 @@ class AuthorityTest : public testing::Test {
       std::filesystem::temp_directory_path() / ("slipway-authority-" + std::to_string(::getpid()));
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
-  HandClock clock;
+  host::HandClock clock;
   host::SeededRandom random{7};
   Authority authority{db, clock, random, Place{}, key_file};
   wire::Service iam = iam_service(authority);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/run.h"
+#include "host/hand_clock.h"
 #include "iam/api.h"
 #include "region/authenticate.h"
 
@@ -11,19 +12,6 @@ namespace slipway::region {
 namespace {
 
 using namespace std::chrono_literals;
-
-class HandClock final : public host::Clock {
- public:
-  Instant now() const override { return now_; }
-  task<void> sleep_until(Instant at) override {
-    now_ = std::max(now_, at);
-    co_return;
-  }
-  void advance(Duration by) { now_ = now_ + by; }
-
- private:
-  Instant now_ = *parse_iso("2026-11-23T17:24:23Z");
-};
 
 task<Result<wire::Answer>> list_things(wire::Call) {
   wire::Answer answer;
@@ -120,7 +108,7 @@ class FrontDoorTest : public testing::Test {
       std::filesystem::temp_directory_path() / ("slipway-front-door-" + std::to_string(::getpid()));
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
-  HandClock clock;
+  host::HandClock clock{*parse_iso("2026-11-23T17:24:23Z")};
   host::SeededRandom random{7};
   iam::Authority authority{db, clock, random, Place{}, key_file};
   NoKeys no_keys;

@@ -5,6 +5,7 @@
 
 #include "base/run.h"
 #include "database/journal.h"
+#include "host/hand_clock.h"
 #include "http/server.h"
 #include "sns/api.h"
 
@@ -14,19 +15,6 @@ namespace {
 constexpr int kPollsMax = 5000;
 constexpr const char* kQueue = "arn:aws:sqs:us-east-1:000000000000:q";
 constexpr const char* kFunction = "arn:aws:lambda:us-east-1:000000000000:function:f";
-
-class HandClock final : public host::Clock {
- public:
-  Instant now() const override { return now_; }
-  task<void> sleep_until(Instant at) override {
-    now_ = std::max(now_, at);
-    co_return;
-  }
-  void advance(Duration by) { now_ = now_ + by; }
-
- private:
-  Instant now_ = instant_ms(1'700'000'000'000);
-};
 
 class FakeEndpoints final : public Endpoints {
  public:
@@ -106,7 +94,7 @@ class SnsTest : public testing::Test {
   const std::string kTopic = "arn:aws:sns:us-east-1:000000000000:deploys";
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
-  HandClock clock;
+  host::HandClock clock;
   host::SeededRandom random{7};
   FakeEndpoints endpoints;
   FakePermissions permissions;

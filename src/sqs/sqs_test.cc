@@ -3,25 +3,13 @@
 #include <boost/asio/detached.hpp>
 
 #include "base/run.h"
+#include "host/hand_clock.h"
 #include "sqs/api.h"
 #include "sqs/query_answer.h"
 #include "wire/query.h"
 
 namespace slipway::sqs {
 namespace {
-
-class HandClock final : public host::Clock {
- public:
-  Instant now() const override { return now_; }
-  task<void> sleep_until(Instant at) override {
-    now_ = std::max(now_, at);
-    co_return;
-  }
-  void advance(Duration by) { now_ = now_ + by; }
-
- private:
-  Instant now_ = instant_ms(1'700'000'000'000);
-};
 
 class SqsTest : public testing::Test {
  protected:
@@ -36,7 +24,7 @@ class SqsTest : public testing::Test {
 
   asio::io_context io{1};
   database::Database db{io.get_executor(), ":memory:"};
-  HandClock clock;
+  host::HandClock clock;
   host::SeededRandom random{7};
   Queues queues{io.get_executor(), db, clock, random, Place{}, "http://127.0.0.1:4566"};
   Error last_error;
